@@ -1,0 +1,42 @@
+"""The model that every reader fills and every drawing starts from: frames, stacks, and what was seen when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One place in the code. `file` is "" and `line` 0 where the input does not say; `line` is the method's first."""
+
+    name: str
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What was seen: `order[i]` names the stack of the i-th entry and `weights[i]` what it weighs.
+
+    `stacks` holds each different stack once, root first, as indices into `frames`. Entries keep the order of the
+    input, which is the order of time where the format has one. `starts_us[i]` is when entry i began, in
+    microseconds from the first one, or `starts_us` is None where the input has no times.
+    """
+
+    frames: Sequence[Frame]
+    stacks: Sequence[tuple[int, ...]]
+    order: Sequence[int]
+    weights: Sequence[int] | Sequence[float]
+    unit: str = "samples"
+    title: str = ""
+    mode: str = ""
+    interval: int | None = None
+    missed: int | None = None
+    starts_us: Sequence[int] | None = None
+    stopped_us: int | None = None
+    warnings: Sequence[str] = ()
+    metadata: Mapping[str, object] = field(default_factory=dict)
