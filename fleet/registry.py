@@ -1,0 +1,227 @@
+"""What the parts ask of the shared store, in the words of the domain: who acts, what is there, what proxies saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from fleet.backend import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to act, given to one scaler at a time.
+
+    `token` grows with every holder. `settled` is False where the store remembered no token of this very server: the
+    holder then waits one `ttl_s` before its first act, because an earlier holder may still believe in its own lease.
+    """
+
+    scaler: str
+    token: int
+    ttl_s: float
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The registry as one generation of it. `faults` names the entries that could not be believed, one line each."""
+
+    generation: int
+    backends: Mapping[str, Backend]
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of the fleet's history: a transition, a decision that changed something, a fault, an order."""
+
+    at: float
+    kind: str
+    subject: str = ""
+    before: str = ""
+    after: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the scaler last saw and decided, as people and `stoker status` read it."""
+
+    state: str
+    desired: int
+    rps: float | None = None
+    in_flight: int | None = None
+    held: int | None = None
+    reasons: tuple[str, ...] = ()
+    paused: bool = False
+    manual: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One atomic publication. Backends in `backends` replace the stored set; `serial` is the last number given out."""
+
+    backends: Mapping[str, Backend]
+    serial: int
+    summary: Summary
+    happenings: tuple[Happening, ...] = ()
+
+
+class OrderKind(StrEnum):
+    """What a person may order."""
+
+    SCALE = "scale"
+    AUTO = "auto"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A person's order; `count` only with `SCALE`. `id` is the store's, empty before it was placed."""
+
+    kind: OrderKind
+    count: int | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendCounters:
+    """What one proxy saw of one backend; monotonic, but for the gauge `in_flight` and the mean `total_ms`."""
+
+    arrivals: int = 0
+    errors: int = 0
+    refused: int = 0
+    in_flight: int = 0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyReading:
+    """One proxy's counters as it last wrote them.
+
+    `series` is new at each start of counting; `uptime_ms` is the proxy's own monotonic clock; `generation` the one
+    it has applied. `backends` is None unless it was asked for. `outlives_agent` says that the proxy goes on sending
+    requests when its key disappears (HAProxy does, mitmproxy does not).
+    """
+
+    id: str
+    series: str
+    uptime_ms: int
+    generation: int
+    arrivals: int
+    completions: int = 0
+    refused: int = 0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    in_flight: int = 0
+    held: int = 0
+    outlives_agent: bool = False
+    backends: Mapping[str, BackendCounters] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Every proxy that has not left cleanly: those that report, and the ids of those that fell silent."""
+
+    readings: tuple[ProxyReading, ...]
+    silent: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the registry still knows of a scaler's earlier work; an empty store gives an empty memory."""
+
+    snapshot: Snapshot | None = None
+    serial: int = 0
+    paused: bool = False
+    manual: int | None = None
+    desired: int | None = None
+    last_order: str = ""
+
+
+class Registry(Protocol):
+    """The acting scaler's side. Every method raises StoreUnavailableError when the store cannot be reached."""
+
+    def acquire(self, scaler: str) -> Lease | None:
+        """Take the lease, or None while another holds it. Also records that this scaler lives."""
+
+    def renew(self, lease: Lease) -> bool:
+        """Prolong the lease by its ttl; False when it is no longer this holder's."""
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back, so that another need not wait for its end."""
+
+    def publish(self, lease: Lease, change: Change) -> int:
+        """Write one change atomically and return its generation. Raises RefusedError without the lease."""
+
+    def summarise(self, lease: Lease, summary: Summary) -> None:
+        """Refresh what status shows, without a new generation. Raises RefusedError without the lease."""
+
+    def record(self, lease: Lease, happenings: Sequence[Happening]) -> None:
+        """Append to the history without a new generation. Raises RefusedError without the lease."""
+
+    def recall(self) -> Memory:
+        """What is stored of the fleet and of the orders in force."""
+
+    def orders(self, after: str) -> Sequence[Order]:
+        """Orders placed after the one of that id, oldest first; "" begins at the oldest kept."""
+
+
+class Meter(Protocol):
+    """The proxies' counters, as the scaler reads them."""
+
+    def sight(self, *, detail: bool) -> Sighting:
+        """Every proxy's counters; with `detail` also those by backend. Raises StoreUnavailableError."""
+
+    def forget(self, proxy: str) -> None:
+        """Drop a silent proxy's entry, so that nothing waits for it any longer."""
+
+
+class Noticeboard(Protocol):
+    """A proxy's side. Every method raises StoreUnavailableError when the store cannot be reached."""
+
+    async def snapshot(self) -> Snapshot | None:
+        """The registry, or None where the store holds no data (which is not an empty fleet)."""
+
+    async def report(self, reading: ProxyReading) -> None:
+        """Write this proxy's counters and its sign of life."""
+
+    async def wake(self) -> None:
+        """Ask the scaler to look at once, after `report` has shown what is held."""
+
+    async def leave(self, proxy: str) -> None:
+        """Remove this proxy's traces on a clean end."""
+
+    def changes(self) -> AsyncIterator[int]:
+        """The generations as they are published; ends with StoreUnavailableError when the connection breaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that `stoker status` shows, read in one go."""
+
+    summary: Summary | None
+    snapshot: Snapshot | None
+    sighting: Sighting
+    scalers: tuple[tuple[str, float], ...] = ()
+    acting: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class Desk(Protocol):
+    """The `stoker` command's side."""
+
+    def status(self) -> Status:
+        """The whole fleet as the store shows it."""
+
+    def place(self, order: Order) -> str:
+        """Leave an order for the acting scaler; returns its id."""
+
+    def history(self, after: str, *, wait_s: float) -> Sequence[tuple[str, Happening]]:
+        """Happenings after that id, oldest first; waits up to `wait_s` for the first of them."""
