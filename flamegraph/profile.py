@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+class ProfileError(ValueError):
+    """An input that cannot be read or drawn; its text is the one line that its giver sees."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One place in the code. `file` is "" and `line` 0 where the input does not say; `line` is the method's first."""
@@ -19,12 +23,23 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameTotals:
+    """What an aggregated dump says of one frame: samples on top, samples anywhere, and calls by callee."""
+
+    self_samples: int
+    total_samples: int
+    callees: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """What was seen: `order[i]` names the stack of the i-th entry and `weights[i]` what it weighs.
 
     `stacks` holds each different stack once, root first, as indices into `frames`. Entries keep the order of the
     input, which is the order of time where the format has one. `starts_us[i]` is when entry i began, in
-    microseconds from the first one, or `starts_us` is None where the input has no times.
+    microseconds from the first one, or `starts_us` is None where the input has no times. `weights_after` is the
+    second count of differential folded text. An aggregated dump has no stacks, only `totals`, one for each frame.
+    Names and files are always sound Unicode: a byte that was not is written `\\xff`.
     """
 
     frames: Sequence[Frame]
@@ -40,3 +55,8 @@ class Profile:
     stopped_us: int | None = None
     warnings: Sequence[str] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
+    source: str = ""
+    note: str = ""
+    gc_samples: int | None = None
+    weights_after: Sequence[int] | Sequence[float] | None = None
+    totals: Sequence[FrameTotals] = ()
