@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
-
-    from fleet.backend import Backend
+from fleet.backend import Backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,7 @@ class Summary:
     reasons: tuple[str, ...] = ()
     paused: bool = False
     manual: int | None = None
+    last_order: str = ""
 
 
 @dataclass(frozen=True, slots=True)
