@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 
 class ProfileError(ValueError):
@@ -33,13 +30,13 @@ class FrameTotals:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What was seen: `order[i]` names the stack of the i-th entry and `weights[i]` what it weighs.
+    r"""What was seen: `order[i]` names the stack of the i-th entry and `weights[i]` what it weighs.
 
     `stacks` holds each different stack once, root first, as indices into `frames`. Entries keep the order of the
     input, which is the order of time where the format has one. `starts_us[i]` is when entry i began, in
     microseconds from the first one, or `starts_us` is None where the input has no times. `weights_after` is the
     second count of differential folded text. An aggregated dump has no stacks, only `totals`, one for each frame.
-    Names and files are always sound Unicode: a byte that was not is written `\\xff`.
+    Names and files are always sound Unicode: a byte that was not is written `\xff`.
     """
 
     frames: Sequence[Frame]
