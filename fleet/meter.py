@@ -1,0 +1,146 @@
+"""Monotonic counters of many proxies in; requests a second, in-flight and held over two windows out. Pure.
+
+Rules: the first sight of a proxy counts nothing; a new series or a smaller value counts the new value; a lost write
+costs nothing; a silent proxy keeps its last gauges and adds no rate; all proxies silent is no data, not zero.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from fleet.registry import ProxyReading, Sighting
+
+Point = TypeVar("Point", bound=tuple[float, ...])
+
+CLOSEST_POINTS_S = 0.2  # looks closer together than this share a point, so that wakes do not grow the window
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One proxy over time. `points` are (now, arrivals, milliseconds), both summed since the first sight."""
+
+    series: str
+    arrivals: int
+    uptime_ms: int
+    in_flight: int
+    held: int
+    points: tuple[tuple[float, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What the meter remembers: a track for each proxy, and the fleet's gauge (now, in-flight and held together)."""
+
+    tracks: Mapping[str, Track] = field(default_factory=dict)
+    gauge: tuple[tuple[float, int], ...] = ()
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the counters say. A rate is None until two looks allow one; `full` once the stable window is covered.
+
+    `stable_*` and `panic_*` are means over the two windows; `in_flight` and `held` are the present; the in-flight
+    means count held requests too, because those need an instance as much. `idle`: nothing arrived, nothing was in
+    flight or held for the whole stable window.
+    """
+
+    stable_rps: float | None
+    panic_rps: float | None
+    stable_in_flight: float
+    panic_in_flight: float
+    in_flight: int
+    held: int
+    full: bool
+    idle: bool
+
+
+def observe(
+    window: Window, now: float, sighting: Sighting, *, stable_s: float, panic_s: float
+) -> tuple[Window, Load | None]:
+    """Add one look at all proxies; the load is None while none of them reports."""
+    oldest = now - stable_s
+    tracks = {reading.id: _follow(window.tracks.get(reading.id), reading, now, oldest) for reading in sighting.readings}
+    for proxy in sighting.silent:
+        if proxy in window.tracks:
+            tracks[proxy] = window.tracks[proxy]
+    if not sighting.readings:
+        return replace(window, tracks=tracks), None
+    in_flight = sum(track.in_flight for track in tracks.values())
+    held = sum(track.held for track in tracks.values())
+    gauge = _append(window.gauge, (now, in_flight + held), oldest)
+    broken = window.since is None or not window.gauge or window.gauge[-1][0] < oldest
+    since = now if broken else window.since
+    full = since is not None and now - since >= stable_s
+    stable_rps = _rate(tracks, sighting, now, oldest)
+    load = Load(
+        stable_rps=stable_rps,
+        panic_rps=_rate(tracks, sighting, now, now - panic_s),
+        stable_in_flight=sum(value for _, value in gauge) / len(gauge),
+        panic_in_flight=_recent_mean(gauge, now - panic_s),
+        in_flight=in_flight,
+        held=held,
+        full=full,
+        idle=full and stable_rps == 0 and not any(value for _, value in gauge),
+    )
+    return Window(tracks, gauge, since), load
+
+
+def _follow(track: Track | None, reading: ProxyReading, now: float, oldest: float) -> Track:
+    if track is None:
+        point = (now, 0, 0)
+        return Track(
+            reading.series, reading.arrivals, reading.uptime_ms, reading.in_flight, reading.held, points=(point,)
+        )
+    _, total, span_ms = track.points[-1]
+    if reading.series != track.series or reading.arrivals < track.arrivals or reading.uptime_ms < track.uptime_ms:
+        point = (now, total + reading.arrivals, span_ms + reading.uptime_ms)
+    else:
+        point = (now, total + reading.arrivals - track.arrivals, span_ms + reading.uptime_ms - track.uptime_ms)
+    return Track(
+        reading.series,
+        reading.arrivals,
+        reading.uptime_ms,
+        reading.in_flight,
+        reading.held,
+        points=_append(track.points, point, oldest),
+    )
+
+
+def _append(points: tuple[Point, ...], point: Point, oldest: float) -> tuple[Point, ...]:
+    if len(points) > 1 and point[0] - points[-2][0] < CLOSEST_POINTS_S:
+        points = points[:-1]
+    first = 0
+    while first < len(points) and points[first][0] < oldest - CLOSEST_POINTS_S:
+        first += 1
+    return (*points[first:], point)
+
+
+def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: float) -> float | None:
+    """The sum of the proxies' own rates since `oldest`; None while no proxy was seen twice."""
+    silent, total, known = frozenset(sighting.silent), 0.0, False
+    for proxy, track in tracks.items():
+        points = track.points
+        known = known or len(points) > 1
+        if len(points) < 2 or (proxy in silent and points[-1][0] < oldest):
+            continue
+        first = min(bisect_left(points, (oldest - CLOSEST_POINTS_S,)), len(points) - 2)
+        at, arrivals, span_ms = points[first]
+        elapsed_ms = (now - at) * 1000 if proxy in silent else points[-1][2] - span_ms
+        if elapsed_ms > 0:
+            total += (points[-1][1] - arrivals) * 1000 / elapsed_ms
+    return total if known else None
+
+
+def _recent_mean(gauge: tuple[tuple[float, int], ...], oldest: float) -> float:
+    total = count = 0
+    for at, value in reversed(gauge):
+        if at < oldest and count:
+            break
+        total += value
+        count += 1
+    return total / count

@@ -1,0 +1,157 @@
+"""How many instances there should be, and why: arithmetic on what was seen. No clock, no I/O, no memory of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+from fleet.meter import Load
+
+if TYPE_CHECKING:
+    from fleet.settings import PolicySettings
+
+ROUNDING = 1e-9  # a need of 3.0000000001 is 3
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that a decision rests on.
+
+    `desired` is the decision in force, `serving` what answers now, `ordered` what starts or warms. `panicking` and
+    `peak` are the machine's memory of a burst; `recent` is the largest need of the stabilisation time, None where
+    there is none. `keep` names what forbids going down now ("" for nothing).
+    """
+
+    load: Load | None
+    desired: int
+    serving: int
+    ordered: int
+    draining: int = 0
+    panicking: bool = False
+    peak: int = 0
+    recent: int | None = None
+    keep: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """`count` is what should be; `need` what the load alone asks for; `burst` whether it is a panic right now."""
+
+    count: int
+    need: int
+    burst: bool
+    reasons: tuple[str, ...]
+
+
+def recommend(policy: PolicySettings, seen: Observation) -> Recommendation:
+    """Decide a count, with one sentence for the load and one for every limit that bit."""
+    if seen.load is None:
+        return Recommendation(seen.desired, seen.desired, burst=False, reasons=("no data from any proxy: holding",))
+    rule = _target if policy.kind == "target" else _threshold
+    need, burst, reasons = rule(policy, seen, seen.load)
+    if seen.load.held and not seen.serving and need < 1:
+        need, reasons = 1, [*reasons, f"{seen.load.held} held and nothing serves"]
+    count = _not_down_yet(policy, seen, seen.load, need, reasons) if need < seen.desired else need
+    count = _step_limits(policy, seen, count, reasons)
+    return Recommendation(_bounds(policy, count, reasons), need, burst, tuple(reasons))
+
+
+def _target(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int, bool, list[str]]:
+    """The larger need of the two signals; the panic window's once a burst passed the threshold."""
+    calm, why_calm = _need(policy, load.stable_rps, load.stable_in_flight)
+    rush, why_rush = _need(policy, load.panic_rps, load.panic_in_flight)
+    burst = rush >= policy.panic_threshold * max(1, seen.serving)
+    panicking = burst or seen.panicking
+    need, why = (rush, why_rush) if panicking and rush > calm else (calm, why_calm)
+    reasons = [why]
+    if burst:
+        reasons.append(f"panic: {policy.panic_window_s:g} s need {rush:.1f}, {seen.serving} serving")
+    if seen.desired and abs(need - seen.desired) <= policy.tolerance * seen.desired:
+        if ceil(need - ROUNDING) != seen.desired:
+            reasons.append(f"tolerance: within {policy.tolerance:.0%} of {seen.desired}")
+        count = seen.desired
+    else:
+        count = ceil(need - ROUNDING)
+    if panicking and count < seen.peak:
+        reasons.append(f"panic: not below {seen.peak} until {policy.stable_window_s:g} s without a burst")
+        count = seen.peak
+    return count, burst, reasons
+
+
+def _need(policy: PolicySettings, rps: float | None, in_flight: float) -> tuple[float, str]:
+    """How many instances this load fills, not rounded, by the larger of the signals that have a target."""
+    needs = []
+    if policy.target_rps is not None and rps is not None:
+        needs.append((rps / policy.target_rps, f"{rps:.1f} rps at target {policy.target_rps:g}"))
+    if policy.target_in_flight is not None:
+        needs.append(
+            (in_flight / policy.target_in_flight, f"{in_flight:.1f} in flight at target {policy.target_in_flight:g}")
+        )
+    return max(needs, default=(0.0, "no rate yet"))
+
+
+def _threshold(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int, bool, list[str]]:
+    """One more above `up_rps` per serving instance, one less when the rest would stay below `down_rps`."""
+    rps = load.panic_rps
+    if rps is None:
+        return seen.desired, False, ["no rate yet"]
+    if rps > policy.up_rps * seen.serving:
+        text = f"{rps:.1f} rps on {seen.serving} serving is above up_rps {policy.up_rps:g}"
+        if seen.ordered or not seen.serving < seen.desired + 1:
+            return seen.desired, False, [text, "one start at a time"]
+        return seen.serving + 1, False, [text]
+    if seen.serving > 1 and rps < policy.down_rps * (seen.serving - 1):
+        text = f"{rps:.1f} rps on {seen.serving - 1} would be below down_rps {policy.down_rps:g}"
+        return min(seen.desired, seen.serving - 1), False, [text]
+    if seen.serving == 1 and load.idle:
+        return 0, False, [f"idle for {policy.stable_window_s:g} s"]
+    return seen.desired, False, [f"{rps:.1f} rps on {seen.serving} serving is between down_rps and up_rps"]
+
+
+def _not_down_yet(policy: PolicySettings, seen: Observation, load: Load, need: int, reasons: list[str]) -> int:
+    """The count where fewer are needed, after everything that forbids or delays going down."""
+    if seen.keep:
+        reasons.append(f"not down: {seen.keep}")
+        return seen.desired
+    if not load.full:
+        reasons.append(f"not down: no full window of {policy.stable_window_s:g} s yet")
+        return seen.desired
+    if seen.draining:
+        reasons.append(f"not down: {seen.draining} still draining")
+        return seen.desired
+    count = need
+    if seen.recent is not None and seen.recent > count:
+        count = min(seen.recent, seen.desired)
+        reasons.append(f"stabilisation: {seen.recent} were needed within {_delay_s(policy):g} s")
+    if count == 0 and not load.idle:
+        reasons.append("not to zero: not idle for the whole window")
+        count = min(1, seen.desired)
+    return count
+
+
+def _delay_s(policy: PolicySettings) -> float:
+    return policy.stabilisation_s if policy.kind == "target" else policy.stable_window_s
+
+
+def _step_limits(policy: PolicySettings, seen: Observation, count: int, reasons: list[str]) -> int:
+    """One step up is limited by what serves, one step down by what is desired."""
+    highest = max(ceil(seen.serving * policy.step_up_factor), seen.serving + policy.step_up_add, seen.desired)
+    if count > highest:
+        reasons.append(f"step: {count} wanted, at most {highest} from {seen.serving} serving")
+        return highest
+    lowest = floor(seen.desired / policy.step_down_factor)
+    if count < lowest:
+        reasons.append(f"step: {count} wanted, at least {lowest} from {seen.desired}")
+        return lowest
+    return count
+
+
+def _bounds(policy: PolicySettings, count: int, reasons: list[str]) -> int:
+    if count > policy.max:
+        reasons.append(f"max: {count} wanted, {policy.max} allowed")
+        return policy.max
+    if count < policy.min:
+        reasons.append(f"min: {count} would do, {policy.min} are kept")
+        return policy.min
+    return count

@@ -1,0 +1,122 @@
+"""All that the machine remembers, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from fleet.backend import DEFAULT_WEIGHT, Backend, Phase
+from fleet.meter import Load, Window
+from fleet.settings import LifeSettings, PolicySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that steer the machine. `pull_s`: what pulling an image may take beside a start."""
+
+    app: str
+    spec: str
+    sizes: PolicySettings
+    life: LifeSettings
+    pull_s: float = 0.0
+
+
+class FleetState(StrEnum):
+    """The fleet's state as people read it; the first whose rule holds, in this order."""
+
+    BUSY = "BUSY"
+    READY = "READY"
+    IDLE = "IDLE"
+    UP = "UP"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance as the machine knows it.
+
+    `since` is when this scaler first saw the phase, `deadline` when the phase is overdue. `version` is the state's
+    version that set the phase; `generation` the one that published it, None until then; `acted` whether the act of
+    the phase (start, stop) was emitted. `refused` and `misses` count probes in a row that were refused, or went
+    unanswered or were answered badly. `refusals` is the last count of refused connections that the proxies told.
+    """
+
+    name: str
+    phase: Phase
+    host: str
+    spec: str
+    since: float
+    deadline: float | None
+    version: int
+    url: str | None = None
+    weight: int = DEFAULT_WEIGHT
+    generation: int | None = None
+    acted: bool = False
+    born: float = 0.0
+    refused: int = 0
+    misses: int = 0
+    refusals: int | None = None
+    trouble: str = ""
+
+    def backend(self, token: int) -> Backend:
+        """This instance as the registry lists it."""
+        return Backend(self.name, self.phase, self.url, self.weight, self.host, self.since, self.spec, token)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """The right to act: from `act_from` until `act_until`, both by the clock of the world."""
+
+    token: int
+    act_from: float
+    act_until: float
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy that has not left cleanly. `silent_since` is None while it reports."""
+
+    generation: int
+    silent_since: float | None = None
+    outlives_agent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The machine's memory.
+
+    `version` grows with every change of the instances; `published` is the last one that the store took, `publishing`
+    the one under way. `needs` holds (time, need) of the stabilisation time, falling in need. `peak` and `panic_until`
+    remember a burst. `start_failures` in a row delay the next start to `start_after`. `closing`: the operator ends
+    the fleet, everything goes.
+    """
+
+    hosts: tuple[str, ...] = ()
+    term: Term | None = None
+    adopted: bool = False
+    closing: bool = False
+    instances: Mapping[str, Instance] = field(default_factory=dict)
+    serial: int = 0
+    version: int = 0
+    published: int = 0
+    publishing: int | None = None
+    generation: int = 0
+    window: Window = field(default_factory=Window)
+    load: Load | None = None
+    proxies: Mapping[str, Proxy] = field(default_factory=dict)
+    refusals: int = 0
+    needs: tuple[tuple[float, int], ...] = ()
+    peak: int = 0
+    panic_until: float = 0.0
+    desired: int = 0
+    reasons: tuple[str, ...] = ()
+    manual: int | None = None
+    paused: bool = False
+    last_order: str = ""
+    start_failures: int = 0
+    start_after: float = 0.0
+    counted_at: float = 0.0
+    fleet_state: FleetState = FleetState.BUSY
+    watched: tuple[tuple[str, str, float], ...] = ()
+    alarms: frozenset[str] = field(default_factory=frozenset)
