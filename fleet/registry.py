@@ -9,6 +9,10 @@ from typing import Protocol
 
 from fleet.backend import Backend
 
+# A holder that does not renew for so long has lost the lease; a proxy that does not report for so long is silent.
+LEASE_TTL_S = 4.0
+PROXY_TTL_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -47,7 +51,10 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the scaler last saw and decided, as people and `stoker status` read it."""
+    """What the scaler last saw and decided, as people and `stoker status` read it.
+
+    `last_order` is the id of the newest order that was carried out, so that a restart begins after it.
+    """
 
     state: str
     desired: int
@@ -125,7 +132,10 @@ class ProxyReading:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Every proxy that has not left cleanly: those that report, and the ids of those that fell silent."""
+    """Every proxy that has not left cleanly: those that report, and the ids of those that fell silent.
+
+    A proxy whose counters cannot be believed counts as silent, and `faults` says why.
+    """
 
     readings: tuple[ProxyReading, ...]
     silent: tuple[str, ...] = ()
@@ -166,7 +176,10 @@ class Registry(Protocol):
         """Append to the history without a new generation. Raises RefusedError without the lease."""
 
     def recall(self) -> Memory:
-        """What is stored of the fleet and of the orders in force."""
+        """What is stored of the fleet and of the orders in force.
+
+        An instance that is missing from a snapshot with faults may be the one that could not be read.
+        """
 
     def orders(self, after: str) -> Sequence[Order]:
         """Orders placed after the one of that id, oldest first; "" begins at the oldest kept."""
@@ -203,7 +216,11 @@ class Noticeboard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All that `stoker status` shows, read in one go."""
+    """All that `stoker status` shows, read in one go.
+
+    `scalers` pairs each id with the seconds since it was last seen, by the store's own clock. `extra` says, by what
+    is concerned, what else could not be read.
+    """
 
     summary: Summary | None
     snapshot: Snapshot | None

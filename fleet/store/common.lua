@@ -1,0 +1,59 @@
+-- Stands before every other script. Whatever a key may hold, reading it here never fails.
+
+-- At most 15 digits, which a double holds exactly; anything else counts as nothing given yet.
+local function number(text, digits)
+  if text and #text <= (digits or 15) and string.match(text, '^%d+$') then
+    return tonumber(text)
+  end
+  return 0
+end
+
+local function plain(whole)
+  return string.format('%.0f', whole)
+end
+
+local function get(key)
+  local reply = redis.pcall('GET', key)
+  return type(reply) == 'string' and reply or nil
+end
+
+local function server_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Neither a wipe nor an old copy of the data makes a number go back, because the server's time is the floor.
+local function following(previous)
+  return math.max(previous + 1, server_ms())
+end
+
+-- A key of another type cannot be written to; it is garbage, and goes.
+local function only(kind, key)
+  local found = redis.call('TYPE', key)['ok']
+  if found ~= kind and found ~= 'none' then
+    redis.call('DEL', key)
+  end
+end
+
+local function seen(set, id)
+  only('zset', set)
+  redis.call('ZADD', set, server_ms() / 1000, id)
+end
+
+local function summarise(key, first, last)
+  redis.call('DEL', key)
+  redis.call('HSET', key, unpack(ARGV, first, last))
+end
+
+-- `width` arguments an entry, from `first` to the last argument.
+local function record(stream, cap, first, width)
+  only('stream', stream)
+  for at = first, #ARGV, width do
+    local entry = {'XADD', stream, 'MAXLEN', '~', cap, '*', unpack(ARGV, at, at + width - 1)}
+    local reply = redis.pcall(unpack(entry))
+    if type(reply) == 'table' and reply.err then -- a foreign entry used up the last possible id
+      redis.call('DEL', stream)
+      redis.call(unpack(entry))
+    end
+  end
+end

@@ -1,0 +1,114 @@
+"""The `stoker` command's side of the store: everything at a glance, orders, and the history."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from fleet.errors import StoreUnavailableError
+from fleet.registry import Status
+from fleet.store.connection import reaching, wrong_type
+from fleet.store.fields import order_fields, read_happening, read_summary, stream_id, text
+from fleet.store.keys import Keys
+from fleet.store.sightings import SightingReader
+from fleet.store.snapshots import SnapshotReader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fleet.registry import Happening, Order
+
+ORDERS_KEPT = 1000
+# A blocking read is cut into pieces that end before the socket's own timeout.
+PIECE_S = 0.5
+
+
+@dataclass(slots=True)
+class RedisDesk:
+    """Implements Desk on a Redis server."""
+
+    client: redis.Redis
+    shown: str
+    keys: Keys
+    snapshots: SnapshotReader
+    _sightings: SightingReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sightings = SightingReader(self.client, self.keys)
+
+    def status(self) -> Status:
+        """The whole fleet as the store shows it."""
+        keys = self.keys
+        with reaching(self.shown):
+            pipeline = self.client.pipeline(transaction=True)
+            for command in (
+                *self.snapshots.wanted,
+                ("HGETALL", keys.scaler),
+                ("ZRANGE", keys.scalers, 0, -1, "WITHSCORES"),
+                ("GET", keys.lease),
+                ("TIME",),
+            ):
+                pipeline.execute_command(*command)
+            *registry, scaler, scalers, lease, time = pipeline.execute(raise_on_error=False)
+            unread = {
+                key: f"{key} is of another type than ours"
+                for key, reply in ((keys.scaler, scaler), (keys.scalers, scalers), (keys.lease, lease))
+                if wrong_type(reply)
+            }
+            return Status(
+                summary=None if keys.scaler in unread else read_summary(scaler),
+                snapshot=self.snapshots.read(*registry),
+                sighting=self._sightings.read(detail=True),
+                scalers=() if keys.scalers in unread else _ages(scalers, time),
+                acting=None if keys.lease in unread else text(lease).rpartition(":")[0] or None,
+                extra=unread,
+            )
+
+    def place(self, order: Order) -> str:
+        """Leave an order for the acting scaler; returns its id."""
+        with reaching(self.shown):
+            pipeline = self.client.pipeline(transaction=True)
+            pipeline.execute_command("XADD", self.keys.orders, "MAXLEN", "~", ORDERS_KEPT, "*", *order_fields(order))
+            pipeline.publish(self.keys.wake, "order")
+            placed, _ = pipeline.execute()
+        return text(placed)
+
+    def history(self, after: str, *, wait_s: float) -> Sequence[tuple[str, Happening]]:
+        """Happenings after that id, oldest first; waits up to `wait_s` for the first of them."""
+        if after and not stream_id(after):
+            raise ValueError(f"history: an id looks like 1700000000000-0, was {after[:80]!r}")
+        with reaching(self.shown):
+            for _ in range(max(1, math.ceil(wait_s / PIECE_S))):
+                found = self._history(after or "0-0", min(wait_s, PIECE_S))
+                if found:
+                    return found
+        return ()
+
+    def _history(self, after: str, wait_s: float) -> Sequence[tuple[str, Happening]]:
+        # BLOCK 0 would wait for ever.
+        block = ("BLOCK", max(1, int(wait_s * 1000))) if wait_s > 0 else ()
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.execute_command("XREAD", *block, "STREAMS", self.keys.events, after)
+        [reply] = pipeline.execute(raise_on_error=False)
+        if wrong_type(reply):
+            raise StoreUnavailableError(
+                f"Redis at {self.shown}: {self.keys.events} must be a stream, is something else"
+            )
+        streams: list[Any] = list(reply.items()) if isinstance(reply, dict) else reply or []
+        return tuple(
+            (text(entry_id), read_happening(entry_id, fields)) for _, entries in streams for entry_id, fields in entries
+        )
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self.client.close()
+
+
+def _ages(scalers: Any, time: Any) -> tuple[tuple[str, float], ...]:  # noqa: ANN401  # replies as the client parses them
+    seconds, micros = time
+    now = seconds + micros / 1_000_000
+    pairs = zip(scalers[::2], scalers[1::2], strict=True)
+    return tuple((text(scaler), round(max(0.0, now - float(seen)), 3)) for scaler, seen in pairs)

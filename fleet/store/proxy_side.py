@@ -1,0 +1,108 @@
+"""A proxy's side of the store, for asyncio: its snapshot, its counters, its signs of life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import redis.asyncio
+import structlog
+
+from fleet.errors import StoreUnavailableError
+from fleet.registry import PROXY_TTL_S, ProxyReading, Snapshot
+from fleet.store.connection import TIMEOUT_S, reaching
+from fleet.store.fields import number, reading_fields
+from fleet.store.keys import Keys
+from fleet.store.scripts import source
+from fleet.store.snapshots import SnapshotReader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+# A connection on which nothing was told for so long is tried by a ping.
+QUIET_S = 5.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class RedisNoticeboard:
+    """Implements Noticeboard on a Redis server."""
+
+    client: redis.asyncio.Redis
+    shown: str
+    keys: Keys
+    snapshots: SnapshotReader
+    _last: Snapshot | None = None
+    _warned: tuple[str, ...] = ()
+    _report: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._report = self.client.register_script(source("report"))
+
+    async def snapshot(self) -> Snapshot | None:
+        """The registry, or None where the store holds no data (which is not an empty fleet).
+
+        The same object as before while the generation is the same. A set that cannot be read as a whole is no data
+        either, and is logged once.
+        """
+        with reaching(self.shown):
+            pipeline = self.client.pipeline(transaction=False)
+            pipeline.execute_command("GET", self.keys.generation)
+            [generation] = await pipeline.execute(raise_on_error=False)
+            if self._last is not None and number(generation) == self._last.generation:
+                return self._last
+            pipeline = self.client.pipeline(transaction=True)
+            for command in self.snapshots.wanted:
+                pipeline.execute_command(*command)
+            snapshot = self.snapshots.read(*await pipeline.execute(raise_on_error=False))
+        if snapshot is not None and snapshot.faults and not snapshot.backends:
+            self._warn(snapshot.faults)
+            return None
+        self._last = snapshot
+        return snapshot
+
+    def _warn(self, faults: tuple[str, ...]) -> None:
+        if faults != self._warned:
+            self._warned = faults
+            log.warning("registry not readable", faults=faults)
+
+    async def report(self, reading: ProxyReading) -> None:
+        """Write this proxy's counters and its sign of life."""
+        keys = [self.keys.proxy(reading.id), self.keys.proxies]
+        with reaching(self.shown):
+            await self._report(keys, [reading.id, int(PROXY_TTL_S * 1000), *reading_fields(reading)])
+
+    async def wake(self) -> None:
+        """Ask the scaler to look at once, after `report` has shown what is held."""
+        with reaching(self.shown):
+            await self.client.publish(self.keys.wake, "held")
+
+    async def leave(self, proxy: str) -> None:
+        """Remove this proxy's traces on a clean end."""
+        with reaching(self.shown):
+            pipeline = self.client.pipeline(transaction=True)
+            pipeline.delete(self.keys.proxy(proxy))
+            pipeline.zrem(self.keys.proxies, proxy)
+            await pipeline.execute()
+
+    async def changes(self) -> AsyncIterator[int]:
+        """The generations as they are published; ends with StoreUnavailableError when the connection breaks."""
+        with reaching(self.shown):
+            async with self.client.pubsub() as subscription:
+                await subscription.subscribe(self.keys.changes)
+                pinged = False
+                while True:
+                    message = await subscription.get_message(timeout=TIMEOUT_S if pinged else QUIET_S)
+                    if message is None and pinged:
+                        raise StoreUnavailableError(f"Redis at {self.shown}: unreachable: no answer to a ping")
+                    if message is None:
+                        await subscription.ping()
+                    pinged = message is None
+                    if message and message["type"] == "message" and (told := number(message["data"])) is not None:
+                        yield told
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self.client.aclose()

@@ -1,0 +1,61 @@
+-- The one script that changes the registry: all of it, or nothing.
+-- KEYS lease, backends, instances, generation, serial, scaler, events, proxies, then each proxy's key
+-- ARGV 1 `<scaler's id>:<token>`  2 channel of changes  3 cap of events  4 width of an event  5 prefix of a proxy's key
+--      6 the generation on which the change stands ('' when everything is sent)  7 how many entries that one had
+--      8 how many serve  9 serial
+--      then three lists, each after its length: the summary, entries to set, names to remove; then the events
+if get(KEYS[1]) ~= ARGV[1] then
+  return {'refused'}
+end
+
+-- A cluster wants every key named beforehand: a proxy that the caller did not name yet is told to it.
+local named, unnamed = {}, false
+for at = 9, #KEYS do
+  named[KEYS[at]] = true
+end
+local proxies = redis.pcall('ZRANGE', KEYS[8], 0, -1)
+for _, id in ipairs(proxies) do
+  unnamed = unnamed or not named[ARGV[5] .. id]
+end
+if unnamed then
+  table.insert(proxies, 1, 'proxies')
+  return proxies
+end
+
+local stored, everything = get(KEYS[4]), ARGV[6] == ''
+if not everything and (stored ~= ARGV[6] or redis.pcall('HLEN', KEYS[2]) ~= tonumber(ARGV[7])) then
+  return {'everything'}
+end
+
+local generation = number(stored)
+for at = 9, #KEYS do
+  local applied = redis.pcall('HGET', KEYS[at], 'generation')
+  -- 14 digits, so that no proxy's garbage can use up the 15.
+  generation = math.max(generation, number(type(applied) == 'string' and applied, 14))
+end
+generation = plain(following(generation))
+
+local function list(at)
+  return at + 1, at + tonumber(ARGV[at])
+end
+local first, last = list(10)
+summarise(KEYS[6], first, last)
+if everything then
+  redis.call('DEL', KEYS[2])
+end
+-- In pieces, because unpack has room for some thousands only.
+local piece = 1000
+first, last = list(last + 1)
+for at = first, last, piece do
+  redis.call('HSET', KEYS[2], unpack(ARGV, at, math.min(at + piece - 1, last)))
+end
+first, last = list(last + 1)
+for at = first, last, piece do
+  redis.call('HDEL', KEYS[2], unpack(ARGV, at, math.min(at + piece - 1, last)))
+end
+redis.call('SET', KEYS[3], ARGV[8])
+redis.call('SET', KEYS[4], generation)
+redis.call('SET', KEYS[5], plain(math.max(number(get(KEYS[5])), number(ARGV[9]))))
+record(KEYS[7], ARGV[3], last + 1, tonumber(ARGV[4]))
+redis.call('PUBLISH', ARGV[2], generation)
+return {'published', generation}

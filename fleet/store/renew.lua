@@ -1,0 +1,6 @@
+-- KEYS lease, scalers  ARGV `<scaler's id>:<token>`, ttl in ms, scaler's id
+seen(KEYS[2], ARGV[3])
+if get(KEYS[1]) ~= ARGV[1] then
+  return 0
+end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])

@@ -1,0 +1,215 @@
+"""The acting scaler's side of the store: the lease, the publications, and what the proxies report."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import redis
+import structlog
+
+from fleet.backend import Backend, Phase
+from fleet.errors import RefusedError, StoreUnavailableError
+from fleet.registry import LEASE_TTL_S, Lease, Memory, Order, Sighting
+from fleet.store.connection import TIMEOUT_S, reaching, wrong_type
+from fleet.store.fields import (
+    EVENT_FIELDS,
+    happening_fields,
+    number,
+    read_order,
+    read_summary,
+    summary_fields,
+    text,
+)
+from fleet.store.keys import Keys
+from fleet.store.scripts import source
+from fleet.store.sightings import SightingReader
+from fleet.store.snapshots import SnapshotReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fleet.registry import Change, Happening, Summary
+
+SCALERS_KEPT_S = 3600
+EVENTS_KEPT = 10_000
+EVENT_WIDTH = 2 * len(EVENT_FIELDS)
+# How long after `close` a waiting `wakes` may notice; a connection is tried by a ping after so many such waits.
+WAKE_WAIT_S = 0.25
+WAKE_WAITS_PER_PING = 20
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What this scaler published last, so that the next change need only send what differs."""
+
+    generation: str
+    backends: Mapping[str, Backend]
+
+
+@dataclass(slots=True)
+class RedisRegistry:
+    """Implements Registry and Meter on a Redis server. One thread at a time, except for `wakes` and `close`."""
+
+    client: redis.Redis
+    shown: str
+    keys: Keys
+    snapshots: SnapshotReader
+    _written: Written | None = None
+    _ignored_order: str = ""
+    _closed: threading.Event = field(default_factory=threading.Event)
+    _sightings: SightingReader = field(init=False)
+    _scripts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._sightings = SightingReader(self.client, self.keys)
+
+    def acquire(self, scaler: str) -> Lease | None:
+        """Take the lease, or None while another holds it. Also records that this scaler lives."""
+        keys = self.keys
+        reply = self._run(
+            "acquire", [keys.lease, keys.token, keys.scalers], [scaler, int(LEASE_TTL_S * 1000), SCALERS_KEPT_S]
+        )
+        if not reply:
+            return None
+        self._written = None
+        return Lease(scaler, int(reply[0]), LEASE_TTL_S, settled=bool(reply[1]))
+
+    def renew(self, lease: Lease) -> bool:
+        """Prolong the lease by its ttl; False when it is no longer this holder's."""
+        arguments = [_held(lease), int(lease.ttl_s * 1000), lease.scaler]
+        return bool(self._run("renew", [self.keys.lease, self.keys.scalers], arguments))
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back, so that another need not wait for its end."""
+        self._run("release", [self.keys.lease, self.keys.scalers], [_held(lease), lease.scaler])
+
+    def publish(self, lease: Lease, change: Change) -> int:
+        """Write one change atomically and return its generation. Raises RefusedError without the lease."""
+        before, self._written = self._written, None
+        while True:
+            verdict, *details = self._publish(lease, change, before)
+            match verdict:
+                case b"published":
+                    self._written = Written(text(details[0]), change.backends)
+                    return int(details[0])
+                case b"everything":
+                    before = None
+                case b"proxies":
+                    self._sightings.remember(text(proxy) for proxy in details)
+                case _:
+                    raise RefusedError(f"the lease is not (or no longer) {_held(lease)}'s; nothing was published")
+
+    def _publish(self, lease: Lease, change: Change, before: Written | None) -> list[bytes]:
+        keys, old = self.keys, before.backends if before else {}
+        entries = [
+            part
+            for name, backend in change.backends.items()
+            if old.get(name) != backend
+            for part in (name, backend.to_json())
+        ]
+        removed = [name for name in old if name not in change.backends]
+        summary = summary_fields(change.summary, lease.scaler)
+        serving = sum(backend.phase is Phase.SERVING for backend in change.backends.values())
+        base = (before.generation, len(old)) if before else ("", 0)
+        head = [_held(lease), keys.changes, EVENTS_KEPT, EVENT_WIDTH, keys.proxy_prefix, *base, serving, change.serial]
+        lists = [len(summary), *summary, len(entries), *entries, len(removed), *removed]
+        fixed = [keys.lease, keys.backends, keys.instances, keys.generation, keys.serial, keys.scaler, keys.events]
+        proxies = [keys.proxies, *(keys.proxy(proxy) for proxy in self._sightings.known)]
+        reply: list[bytes] = self._run(
+            "publish", [*fixed, *proxies], [*head, *lists, *happening_fields(change.happenings)]
+        )
+        return reply
+
+    def summarise(self, lease: Lease, summary: Summary) -> None:
+        """Refresh what status shows, without a new generation. Raises RefusedError without the lease."""
+        arguments = [_held(lease), *summary_fields(summary, lease.scaler)]
+        self._fenced("summarise", lease, [self.keys.lease, self.keys.scaler], arguments)
+
+    def record(self, lease: Lease, happenings: Sequence[Happening]) -> None:
+        """Append to the history without a new generation. Raises RefusedError without the lease."""
+        arguments = [_held(lease), EVENTS_KEPT, EVENT_WIDTH, *happening_fields(happenings)]
+        self._fenced("record", lease, [self.keys.lease, self.keys.events], arguments)
+
+    def recall(self) -> Memory:
+        """What is stored of the fleet and of the orders in force."""
+        with reaching(self.shown):
+            pipeline = self.client.pipeline(transaction=True)
+            for command in (*self.snapshots.wanted, ("GET", self.keys.serial), ("HGETALL", self.keys.scaler)):
+                pipeline.execute_command(*command)
+            *registry, serial, scaler = pipeline.execute(raise_on_error=False)
+            snapshot = self.snapshots.read(*registry)
+            summary = None if wrong_type(scaler) else read_summary(scaler)
+            last = 0 if wrong_type(serial) else number(serial) or 0
+        if summary is None:
+            return Memory(snapshot, last)
+        return Memory(snapshot, last, summary.paused, summary.manual, summary.desired, summary.last_order)
+
+    def orders(self, after: str) -> Sequence[Order]:
+        """Orders placed after the one of that id, oldest first; "" begins at the oldest kept."""
+        with reaching(self.shown):
+            replies = self.client.pipeline(transaction=False)
+            replies.execute_command("XRANGE", self.keys.orders, f"({after}" if after else "-", "+")
+            [entries] = replies.execute(raise_on_error=False)
+            if wrong_type(entries):
+                return ()
+        return tuple(order for entry_id, fields in entries for order in self._order(entry_id, fields))
+
+    def _order(self, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Iterator[Order]:
+        try:
+            yield read_order(entry_id, fields)
+        except ValueError as error:
+            if text(entry_id) != self._ignored_order:
+                self._ignored_order = text(entry_id)
+                log.warning("order ignored", reason=str(error))
+
+    def sight(self, *, detail: bool) -> Sighting:
+        """Every proxy's counters; with `detail` also those by backend. Raises StoreUnavailableError."""
+        with reaching(self.shown):
+            return self._sightings.read(detail=detail)
+
+    def forget(self, proxy: str) -> None:
+        """Drop a silent proxy's entry, so that nothing waits for it any longer."""
+        with reaching(self.shown):
+            self.client.zrem(self.keys.proxies, proxy)
+
+    def wakes(self) -> Iterator[None]:
+        """Yield whenever a proxy holds its first request or an order was placed; ends after `close`.
+
+        Blocks, so it belongs into a thread of its own. Raises StoreUnavailableError when the connection breaks.
+        """
+        with reaching(self.shown), self.client.pubsub() as subscription:
+            subscription.subscribe(self.keys.wake)
+            quiet = 0
+            while not self._closed.is_set():
+                message = subscription.get_message(timeout=WAKE_WAIT_S)
+                quiet = 0 if message else quiet + 1
+                if message and message["type"] == "message":
+                    yield
+                elif quiet == WAKE_WAITS_PER_PING:
+                    subscription.ping()
+                elif quiet > WAKE_WAITS_PER_PING + TIMEOUT_S / WAKE_WAIT_S:
+                    raise StoreUnavailableError(f"Redis at {self.shown}: unreachable: no answer to a ping")
+
+    def close(self) -> None:
+        """End `wakes` and let the connections go."""
+        self._closed.set()
+        self.client.close()
+
+    def _fenced(self, script: str, lease: Lease, keys: list[str], arguments: list[Any]) -> None:
+        if not self._run(script, keys, arguments):
+            raise RefusedError(f"the lease is not (or no longer) {_held(lease)}'s; nothing was written")
+
+    def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:  # noqa: ANN401  # a script's reply
+        if script not in self._scripts:
+            self._scripts[script] = self.client.register_script(source(script))
+        with reaching(self.shown):
+            return self._scripts[script](keys, arguments)
+
+
+def _held(lease: Lease) -> str:
+    return f"{lease.scaler}:{lease.token}"
