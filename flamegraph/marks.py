@@ -1,0 +1,96 @@
+"""The frames as SVG: a rectangle with its title each, and labels on those that are wide enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flamegraph.text import clip, escape, number, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flamegraph.layout import Picture
+    from flamegraph.profile import Frame
+
+MARGIN = 10
+ROW = 17
+ROOT_NAME = "all"
+# The width of a character of the labels, in pixels: the widest of the monospaced fonts at their size.
+_CELL = 6.9
+_PADDING = 7
+_SHORTEST_LABEL = 3
+
+
+def place(frame: Frame) -> str:
+    """A frame's file and line, as far as they are known."""
+    return f"{frame.file}:{frame.line}" if frame.line else frame.file
+
+
+def row_y(depth: int, rows: int, *, root_on_top: bool) -> int:
+    """Where the row of a depth begins; the root's depth is 0."""
+    return (depth if root_on_top else rows - depth) * ROW
+
+
+def draw_frames(
+    picture: Picture,
+    classes: Sequence[str],
+    unit: str,
+    *,
+    root_on_top: bool,
+    changes: Sequence[tuple[str, str]] = (),
+) -> str:
+    """One `<g>` a frame, in rows from the root; x and width are in samples, so that the browser does the scaling.
+
+    `classes` holds those of each frame of the picture, beside its group's. `changes` holds, for each span of a diff,
+    the class of its colour and what its title says after the percentage.
+    """
+    total = picture.total
+    scale = 100 / total if total else 0
+    unit = escape(unit)
+    heads = [
+        f'{" " if extra else ""}{extra}"><title>{escape(frame.name)} ('
+        for frame, extra in zip(picture.frames, classes, strict=True)
+    ]
+    tails = [f"\n{escape(place(frame))}</title>" if frame.file else "</title>" for frame in picture.frames]
+    amounts: dict[int | float, str] = {}
+    widths: dict[int | float, str] = {}
+    whole = plain(total)
+    y = row_y(0, picture.depth, root_on_top=root_on_top)
+    marks = [
+        (
+            f"<g><title>{ROOT_NAME} ({number(total)} {unit}, 100%)</title>"
+            f'<rect y="{y}" height="16" fg:x="0" x="0" fg:w="{whole}" width="{whole}"/></g>\n'
+        )
+    ]
+    for index, (depth, x, weight, frame, group) in enumerate(picture.spans):
+        if weight not in amounts:
+            size = plain(weight)
+            amounts[weight] = f"{number(weight)} {unit}, {weight * scale:.2f}%"
+            widths[weight] = f'" fg:w="{size}" width="{size}"/></g>\n'
+        at = plain(x)
+        y = (depth if root_on_top else picture.depth - depth) * ROW
+        color, change = changes[index] if changes else ("", "")
+        marks.append(
+            f'<g class="{color}g{group}{heads[frame]}{amounts[weight]}{change}){tails[frame]}'
+            f'<rect y="{y}" height="16" fg:x="{at}" x="{at}{widths[weight]}'
+        )
+    return "".join(marks)
+
+
+def draw_labels(picture: Picture, width: float, *, root_on_top: bool) -> str:
+    """The names that fit on their frames at this width, cut where they must be."""
+    if not picture.total:
+        return ""
+    scale = width / picture.total
+    least = (_SHORTEST_LABEL * _CELL + _PADDING) / scale
+    labels = [_label(ROOT_NAME, 0, width, row_y(0, picture.depth, root_on_top=root_on_top))]
+    for depth, x, weight, frame, _ in picture.spans:
+        if weight >= least:
+            y = row_y(depth, picture.depth, root_on_top=root_on_top)
+            labels.append(_label(picture.frames[frame].name, x * scale, weight * scale, y))
+    return "".join(labels)
+
+
+def _label(name: str, x: float, width: float, y: int) -> str:
+    text = clip(name, int((width - _PADDING) / _CELL))
+    return f'<text x="{MARGIN + x + 4:.1f}" y="{y + 12}">{escape(text)}</text>\n' if text else ""

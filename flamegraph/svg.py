@@ -1,0 +1,113 @@
+"""Writes a picture as one SVG that needs nothing else: no network, no font, and no script to be complete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from flamegraph import axis, caption, legend, marks, narrow
+from flamegraph.groups import shares
+from flamegraph.layout import Picture, lay_out
+from flamegraph.palette import Palette, paint
+from flamegraph.text import escape, plain
+
+if TYPE_CHECKING:
+    from flamegraph.options import RenderOptions
+    from flamegraph.profile import Profile
+
+_HEAD = 56
+_NOTE = 16
+_FOOT = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The parts of a page, drawn already: what stands over the frames, the frames, what stands under them."""
+
+    picture: Picture
+    palette: Palette
+    title: str
+    lines: list[str]
+    legend: str
+    legend_height: int
+    frames: str
+    below: str = ""
+    below_height: int = 0
+
+
+def render(profile: Profile, options: RenderOptions) -> str:
+    """Draw a profile as the options say; equal input gives equal bytes."""
+    picture = lay_out(profile, options)
+    palette = paint(options.colors, picture.groups, picture.frames)
+    rows = shares(profile)
+    numbers = {group: index for index, group in enumerate(picture.groups)}
+    lines = caption.lines(profile, options)
+    unit = options.count_name or profile.unit
+    inner = options.width - 2 * marks.MARGIN
+    sheet = Sheet(
+        picture=picture,
+        palette=palette,
+        title=options.title or profile.title or "Flame graph",
+        lines=lines,
+        legend=legend.draw(rows, numbers, inner, head_height(lines)),
+        legend_height=legend.height(len(rows), inner),
+        frames=marks.draw_frames(picture, palette.frame_classes, unit, root_on_top=options.root_on_top),
+    )
+    return page(sheet, options, unit)
+
+
+def head_height(lines: list[str]) -> int:
+    """How high the title, the subtitle and the notes are together."""
+    return _HEAD + _NOTE * (len(lines) - 1)
+
+
+def page(sheet: Sheet, options: RenderOptions, unit: str) -> str:
+    """Put the parts together, with the styles and the script."""
+    picture = sheet.picture
+    table = narrow.tabulate(picture)
+    foot = caption.foot(table, options)
+    inner = options.width - 2 * marks.MARGIN
+    top = head_height(sheet.lines) + sheet.legend_height
+    rows = (picture.depth + 1) * marks.ROW
+    ticks = axis.draw(picture.knots, picture.total, inner, rows + axis.HEIGHT)
+    shift = axis.HEIGHT if ticks else 0
+    height = top + shift + rows + _FOOT + sheet.below_height
+    notes = "".join(
+        f'<text class="m" x="{marks.MARGIN}" y="{46 + _NOTE * index}">{escape(line)}</text>\n'
+        for index, line in enumerate(sheet.lines)
+    )
+    labels = marks.draw_labels(picture, inner, root_on_top=options.root_on_top)
+    whole = plain(picture.total)
+    summary = f"{escape(sheet.title)}, {whole} {escape(unit)}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:fg="http://github.com/jonhoo/inferno" version="1.1"'
+        f' width="{options.width}" height="{height}" viewBox="0 0 {options.width} {height}"{_data(options, unit)}>\n'
+        f"<title>{escape(sheet.title)}</title>\n"
+        f"<style>{_asset('flamegraph.css')}{sheet.palette.by_day}"
+        f"@media screen and (prefers-color-scheme:dark){{{sheet.palette.by_night}}}</style>\n"
+        f'<rect id="back" width="100%" height="100%"/>\n'
+        f'<text id="title" x="{marks.MARGIN}" y="26">{escape(sheet.title)}</text>\n{notes}{sheet.legend}'
+        f'<g id="body" transform="translate(0 {top})">\n{ticks}<g transform="translate(0 {shift})">\n'
+        f'<svg id="frames" x="{marks.MARGIN}" width="{inner}" height="{rows}" viewBox="0 0 {whole} {rows}"'
+        f' preserveAspectRatio="none" total_samples="{whole}" role="tree" aria-label="{summary}">\n'
+        f'{sheet.frames}</svg>\n<g id="labels">\n{labels}</g></g>\n'
+        f'<g id="below" transform="translate({marks.MARGIN} {shift + rows})">'
+        f'<text class="m" y="18">{foot}</text>{sheet.below}</g></g>\n'
+        f'<metadata id="names">{table.names}</metadata><metadata id="narrow">{table.entries}</metadata>\n'
+        f"<script>{_asset('flamegraph.js')}</script>\n</svg>\n"
+    )
+
+
+def _data(options: RenderOptions, unit: str) -> str:
+    given = {"unit": unit, "link": options.link, "fluid": "1" if options.fluid else "", "row": str(marks.ROW)}
+    if options.root_on_top:
+        given["down"] = "1"
+    return "".join(f' data-{key}="{escape(value)}"' for key, value in given.items() if value)
+
+
+def _asset(name: str) -> str:
+    """A file of the assets without its comment lines and indents; the files are written so that this is safe."""
+    text = (resources.files("flamegraph.assets") / name).read_text(encoding="utf-8")
+    kept = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in kept if line and not line.startswith(("//", "/*")))

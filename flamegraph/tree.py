@@ -1,0 +1,85 @@
+"""Merges stacks into a trie: each run of stacks with a common beginning becomes one span."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# depth (the roots of the stacks are 1), start, weight, frame, group
+Span = tuple[int, int | float, int | float, int, int]
+
+# Spans too narrow to draw are remembered up to this many, the heavier ones first.
+_NARROW_LIMIT = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The trie as spans. `narrow` holds the heaviest of those under the floor, `forgotten` counts the rest."""
+
+    total: int | float
+    spans: list[Span]
+    narrow: list[Span]
+    forgotten: int
+
+
+def merge(stacks: Iterable[tuple[Sequence[int], int | float]], own_groups: Sequence[int], floor: float = 0) -> Tree:
+    """Merge neighbouring stacks where they begin alike; what is not next to each other stays apart.
+
+    A stack is a sequence of frames, root first, with its weight. Sorted stacks therefore give a flame graph and stacks
+    in the order of time a chart. A frame whose own group is -1 takes its caller's. The spans come as they end, children
+    before their parents; those that start at the same place are told apart by their depth.
+    """
+    spans: list[Span] = []
+    narrow = _Narrow()
+    starts: list[int | float] = []
+    groups = [0]
+    previous: Sequence[int] = ()
+    x: int | float = 0
+    # The empty stack at the end closes what is open.
+    for stack, weight in chain(stacks, (((), 0),)):
+        common = 0
+        for frame, other in zip(stack, previous, strict=False):
+            if frame != other:
+                break
+            common += 1
+        for depth in range(len(previous), common, -1):
+            start = starts.pop()
+            span = (depth, start, x - start, previous[depth - 1], groups.pop())
+            if x - start >= floor:
+                spans.append(span)
+            else:
+                narrow.add(span)
+        for frame in stack[common:]:
+            starts.append(x)
+            group = own_groups[frame]
+            groups.append(group if group >= 0 else groups[-1])
+        previous = stack
+        x += weight
+    return Tree(x, spans, narrow.spans, narrow.forgotten)
+
+
+class _Narrow:
+    """The heaviest spans under the floor. A parent is never lighter than its child, so what is kept stays a trie."""
+
+    __slots__ = ("forgotten", "level", "spans")
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.level: int | float = 0
+        self.forgotten = 0
+
+    def add(self, span: Span) -> None:
+        if span[2] <= self.level:
+            self.forgotten += 1
+            return
+        self.spans.append(span)
+        if len(self.spans) > _NARROW_LIMIT:
+            weights = sorted(span[2] for span in self.spans)
+            self.level = weights[len(weights) // 2]
+            kept = [span for span in self.spans if span[2] > self.level]
+            self.forgotten += len(self.spans) - len(kept)
+            self.spans = kept
