@@ -64,10 +64,11 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Elected:
-    """The lease is ours; acts may begin at `act_from`."""
+    """The lease is ours since `sent_at`, when it was asked for; acts may begin at `act_from`."""
 
     now: float
     token: int
+    sent_at: float
     act_from: float
     lease_ttl_s: float
 
@@ -180,6 +181,13 @@ class Ordered:
     order: Order
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The operator ends this fleet: everything drains and stops, below the minimum too."""
+
+    now: float
+
+
 Event = (
     Tick
     | Elected
@@ -195,6 +203,7 @@ Event = (
     | Unpublished
     | Refused
     | Ordered
+    | Closed
 )
 
 # Effects -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 from fleet.backend import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fleet.settings import LifeSettings
 
 
@@ -31,7 +32,6 @@ TRANSITIONS: Mapping[tuple[Phase, Signal], Phase] = MappingProxyType(
     {
         (Phase.STARTING, Signal.STARTED): Phase.WARMING,
         (Phase.STARTING, Signal.START_FAILED): Phase.FAILED,
-        (Phase.STARTING, Signal.DIED): Phase.FAILED,
         (Phase.STARTING, Signal.OVERDUE): Phase.FAILED,
         (Phase.STARTING, Signal.CANCELLED): Phase.STOPPING,
         (Phase.WARMING, Signal.READY): Phase.SERVING,

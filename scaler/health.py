@@ -1,0 +1,159 @@
+"""What probes, censuses and the proxies' refused connections say of single instances: ready, failing or dead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fleet.backend import Phase, instance_number
+from scaler.messages import Counted, Found, Look, Outcome, Probed
+from scaler.state import Instance
+from scaler.transitions import Signal
+
+if TYPE_CHECKING:
+    from fleet.registry import Sighting
+    from scaler.turn import Turn
+
+REFUSED_IS_DEAD = 2
+
+
+def probed(turn: Turn, event: Probed) -> None:
+    """Make a warming instance serve at its first good answer; count what goes wrong with a serving one."""
+    instance = turn.instances.get(event.name)
+    if instance is None:
+        turn.notes.append(f"late: probe of {event.name}, which is not known")
+    elif instance.phase is Phase.WARMING:
+        if event.outcome is Outcome.READY:
+            turn.move(event.name, Signal.READY, f"ready after {turn.now - instance.born:.1f} s", trouble="")
+            turn.set(start_failures=0, start_after=0.0)
+        elif instance.trouble != event.detail:
+            turn.put(replace(instance, trouble=event.detail))
+    elif instance.phase is Phase.SERVING:
+        _judge(turn, instance, event)
+    else:
+        turn.notes.append(f"late: probe of {event.name}, which is {instance.phase}")
+
+
+def _judge(turn: Turn, instance: Instance, event: Probed) -> None:
+    match event.outcome:
+        case Outcome.READY:
+            if instance.refused or instance.misses:
+                turn.put(replace(instance, refused=0, misses=0, trouble=""))
+                turn.watch_again()
+        case Outcome.REFUSED:
+            refuse(turn, instance, 1)
+        case Outcome.TIMED_OUT | Outcome.BAD:
+            misses = instance.misses + 1
+            turn.put(replace(instance, misses=misses, trouble=event.detail))
+            if misses == turn.policy.life.probe_failures:
+                turn.tell("fault", instance.name, "", "failing", f"{misses} probes in a row: {event.detail}")
+
+
+def refuse(turn: Turn, instance: Instance, times: int) -> None:
+    """Count refused connections in a row; at the second the instance is dead, out at once and replaced."""
+    refused = instance.refused + times
+    turn.put(replace(instance, refused=refused))
+    if refused >= REFUSED_IS_DEAD:
+        died(turn, instance.name, f"connections refused {refused} times in a row")
+    else:
+        turn.watch_again()
+
+
+def died(turn: Turn, name: str, reason: str) -> None:
+    """Take a dead instance out; one that died young counts as a failed start, so that a crash loop backs off."""
+    instance = turn.instances[name]
+    young = turn.now - instance.born < turn.policy.sizes.stable_window_s
+    if turn.move(name, Signal.DIED, reason) and (young or instance.phase is Phase.WARMING):
+        failed_start(turn)
+
+
+def failed_start(turn: Turn) -> None:
+    """Wait longer before the next start: exponential, capped."""
+    life = turn.policy.life
+    wait_s = min(life.backoff_max_s, life.backoff_s * 2 ** min(turn.state.start_failures, 30))
+    turn.set(start_failures=turn.state.start_failures + 1, start_after=turn.now + wait_s)
+    turn.tell(
+        "backoff", turn.policy.app, "", f"{wait_s:g} s", f"{turn.state.start_failures} failed starts since a good one"
+    )
+
+
+def overdue(turn: Turn) -> None:
+    """Move every instance whose phase has lasted too long."""
+    late = [
+        instance
+        for instance in turn.instances.values()
+        if instance.deadline is not None and instance.deadline <= turn.now
+    ]
+    for instance in late:
+        reason = f"{instance.phase} for {turn.now - instance.since:.0f} s"
+        if instance.trouble:
+            reason = f"{reason}: {instance.trouble}"
+        turn.move(instance.name, Signal.OVERDUE, reason)
+        if instance.phase in {Phase.STARTING, Phase.WARMING}:
+            failed_start(turn)
+
+
+def refused_by_proxies(turn: Turn, sighting: Sighting) -> None:
+    """Notice connections that backends refused to the proxies; which ones is read only when the total grew."""
+    total = sum(reading.refused for reading in sighting.readings)
+    if not any(reading.backends is not None for reading in sighting.readings):
+        if total > turn.state.refusals:
+            turn.effects.append(Look())
+        elif total < turn.state.refusals:
+            turn.set(refusals=total)
+        return
+    turn.set(refusals=total)
+    for instance in list(turn.instances.values()):
+        if instance.phase is Phase.SERVING:
+            _count_refusals(turn, instance, sighting)
+
+
+def _count_refusals(turn: Turn, instance: Instance, sighting: Sighting) -> None:
+    told = sum(
+        reading.backends[instance.name].refused
+        for reading in sighting.readings
+        if reading.backends is not None and instance.name in reading.backends
+    )
+    if told == instance.refusals:
+        return
+    known = instance.refusals or 0
+    turn.put(replace(instance, refusals=told))
+    if told > known:
+        refuse(turn, turn.instances[instance.name], told - known)
+
+
+def counted(turn: Turn, event: Counted) -> None:
+    """Hold a census against what should be there: the vanished and exited are dead, strays are removed."""
+    census = event.census
+    found = {item.name: item for item in census.found}
+    turn.set(hosts=tuple(sorted(census.hosts)) or turn.state.hosts)
+    silent = census.hosts - census.answered
+    turn.alarm("host-silent", on=bool(silent), text=f"no answer from {', '.join(sorted(silent))}")
+    for instance in list(turn.instances.values()):
+        if instance.phase not in {Phase.WARMING, Phase.SERVING, Phase.DRAINING} or instance.since >= census.asked_at:
+            continue
+        item = found.get(instance.name)
+        if item is not None and not item.running:
+            died(turn, instance.name, exit_reason(item))
+        elif item is None and instance.host in census.answered:
+            died(turn, instance.name, "its container or process is gone")
+    for item in census.found:
+        if item.name not in turn.instances:
+            remove_stray(turn, item, "not in the registry")
+
+
+def exit_reason(item: Found) -> str:
+    """How it ended, in one line: exit code and last words."""
+    code = "" if item.exit_code is None else f" with exit code {item.exit_code}"
+    words = f"; last log lines: {' | '.join(item.log)}" if item.log else ""
+    return f"it ended{code}{words}"
+
+
+def remove_stray(turn: Turn, item: Found, reason: str) -> None:
+    """Have something of ours that nobody ordered (or ordered any longer) stopped and removed."""
+    number = instance_number(turn.policy.app, item.name) or 0
+    turn.set(serial=max(turn.state.serial, number))
+    stray = Instance(
+        item.name, Phase.STOPPING, item.host, item.spec, since=turn.now, deadline=None, version=0, url=item.url
+    )
+    turn.enter(stray, Phase.STOPPING, reason)

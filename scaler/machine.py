@@ -1,0 +1,186 @@
+"""The scaler as a pure function: `step(policy, state, event)` gives the next state and what to do.
+
+Rules: a step that publishes emits no act; acts follow Published. Without the lease nothing is decided or done. What
+has no row in `transitions.TRANSITIONS` is a late answer: a note, no change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fleet.backend import LEAVING, Phase
+from fleet.registry import Order, OrderKind
+from scaler.health import counted, failed_start, overdue, probed, refused_by_proxies
+from scaler.messages import (
+    Adopted,
+    Closed,
+    Count,
+    Counted,
+    Deposed,
+    Elected,
+    Event,
+    Ordered,
+    Probed,
+    Published,
+    Refused,
+    Started,
+    StartFailed,
+    StopFailed,
+    Stopped,
+    Tick,
+    Unpublished,
+)
+from scaler.reconcile import acts, finish_drains, reconcile
+from scaler.sizing import decide, see
+from scaler.term import take_term
+from scaler.transitions import Signal
+from scaler.turn import Step, Turn
+
+if TYPE_CHECKING:
+    from scaler.state import Policy, State
+
+WARMING_CENSUS_S = 2.0  # while something warms, an early exit is looked for this often
+
+
+def step(policy: Policy, state: State, event: Event) -> Step:
+    """Take one event. Pure: the same arguments give the same step."""
+    turn = Turn(policy, state, event.now)
+    match event:
+        case Tick():
+            _tick(turn, event)
+        case Elected() | Deposed() | Refused() | Adopted():
+            take_term(turn, event)
+        case Published() | Unpublished():
+            _written(turn, event)
+        case Ordered() | Closed():
+            _ordered(turn, event)
+        case Probed() | Counted():
+            _checked(turn, event)
+        case Started() | StartFailed() | Stopped() | StopFailed():
+            _answered(turn, event)
+    return turn.finish(report=isinstance(event, Tick))
+
+
+def _tick(turn: Turn, event: Tick) -> None:
+    term = turn.state.term
+    if term is not None and event.renewed_at is not None:
+        turn.set(term=replace(term, act_until=event.renewed_at + term.ttl_s))
+    if event.sighting is None:
+        turn.notes.append("the store cannot be read: holding")
+        return
+    see(turn, event.sighting)
+    if not turn.acting:
+        return
+    loads = event.sighting if event.detail else None
+    overdue(turn)
+    refused_by_proxies(turn, event.sighting)
+    finish_drains(turn, loads)
+    decide(turn)
+    reconcile(turn, loads)
+    turn.effects = list(dict.fromkeys(turn.effects))
+    _count_again(turn)
+
+
+def _count_again(turn: Turn) -> None:
+    warming = any(
+        instance.phase is Phase.WARMING and turn.now - instance.since >= WARMING_CENSUS_S
+        for instance in turn.instances.values()
+    )
+    every_s = min(WARMING_CENSUS_S, turn.policy.life.census_s) if warming else turn.policy.life.census_s
+    if turn.now - turn.state.counted_at >= every_s:
+        turn.set(counted_at=turn.now)
+        turn.effects.append(Count())
+
+
+def _written(turn: Turn, event: Published | Unpublished) -> None:
+    if turn.state.publishing != event.version:
+        turn.notes.append(f"late: an answer to version {event.version}")
+        return
+    turn.set(publishing=None)
+    if isinstance(event, Unpublished):
+        turn.notes.append(f"version {event.version} was not published: {event.reason}")
+        return
+    turn.set(published=event.version, generation=event.generation)
+    for instance in list(turn.instances.values()):
+        if instance.generation is None and instance.version <= event.version:
+            turn.put(replace(instance, generation=event.generation))
+    if turn.acting:
+        acts(turn)
+
+
+def _ordered(turn: Turn, event: Ordered | Closed) -> None:
+    if isinstance(event, Closed):
+        turn.set(closing=True)
+        turn.tell("order", "close", "", "", "the operator ends this fleet: everything drains and stops")
+    else:
+        _obey(turn, event.order)
+    if turn.acting:
+        decide(turn)
+        reconcile(turn)
+
+
+def _obey(turn: Turn, order: Order) -> None:
+    state = turn.state
+    match order.kind:
+        case OrderKind.SCALE:
+            turn.tell("order", "scale", str(state.desired), str(order.count), "until 'scale auto'")
+            turn.set(manual=order.count)
+        case OrderKind.AUTO:
+            turn.tell("order", "auto", str(state.manual), "")
+            turn.set(manual=None)
+        case OrderKind.PAUSE:
+            turn.tell("order", "pause", "", str(state.desired), "desired is frozen until 'resume'")
+            turn.set(paused=True)
+        case OrderKind.RESUME:
+            turn.tell("order", "resume", "", str(state.desired))
+            turn.set(paused=False)
+    turn.set(last_order=order.id or state.last_order)
+
+
+def _checked(turn: Turn, event: Probed | Counted) -> None:
+    """Take in a probe or a census."""
+    if not turn.acting:
+        turn.notes.append("a check outside a term")
+        return
+    if isinstance(event, Probed):
+        probed(turn, event)
+    else:
+        counted(turn, event)
+    if turn.moved:
+        reconcile(turn)
+
+
+def _answered(turn: Turn, event: Started | StartFailed | Stopped | StopFailed) -> None:
+    """Take in what came of an act."""
+    match event:
+        case Started():
+            _started(turn, event)
+        case StartFailed():
+            if turn.move(event.name, Signal.START_FAILED, _why(event)):
+                failed_start(turn)
+        case Stopped():
+            _stopped(turn, event.name)
+        case StopFailed():
+            turn.tell("fault", event.name, "", "not stopped", event.reason)
+    if turn.acting and turn.moved:
+        reconcile(turn)
+
+
+def _started(turn: Turn, event: Started) -> None:
+    if not turn.move(event.name, Signal.STARTED, f"runs at {event.url}", url=event.url, host=event.host):
+        turn.effects.append(Count())
+
+
+def _why(event: StartFailed) -> str:
+    code = "" if event.exit_code is None else f"; exit code {event.exit_code}"
+    words = f"; last log lines: {' | '.join(event.log)}" if event.log else ""
+    return f"{event.reason}{code}{words}"
+
+
+def _stopped(turn: Turn, name: str) -> None:
+    instance = turn.instances.get(name)
+    if instance is None or instance.phase not in LEAVING or not instance.acted:
+        turn.notes.append(f"late: {name} stopped")
+    elif turn.move(name, Signal.STOPPED, "stopped and removed"):
+        turn.drop(name)

@@ -1,0 +1,158 @@
+"""From what is desired to which instance starts, which goes, and when a drain is over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fleet.backend import ORDERED, Phase, instance_name, instance_number
+from scaler.messages import Effect, Look, Placement, Start, Stop
+from scaler.sizing import missing
+from scaler.state import Instance
+from scaler.transitions import Signal
+
+if TYPE_CHECKING:
+    from fleet.registry import Sighting
+    from scaler.turn import Turn
+
+
+def reconcile(turn: Turn, loads: Sighting | None = None) -> None:
+    """Order what is short, let go what is too much. `loads` carries the counters by backend, if they were read."""
+    goal = turn.state.desired
+    limit = max(turn.policy.sizes.max, goal)
+    if _replacing(turn):
+        goal, limit = goal + 1, limit + turn.policy.life.surge
+    capacity = turn.tally.capacity
+    if capacity < goal:
+        _order(turn, min(goal, limit) - capacity)
+    elif capacity > turn.state.desired:
+        _let_go(turn, loads)
+
+
+def _replacing(turn: Turn) -> bool:
+    """Whether one failing instance is to be replaced: never the last, and none while more than half fail."""
+    threshold = turn.policy.life.probe_failures
+    serving = [instance for instance in turn.instances.values() if instance.phase is Phase.SERVING]
+    doubtful = sum(1 for instance in serving if instance.misses)
+    widespread = doubtful * 2 > len(serving)
+    failing = any(instance.misses >= threshold for instance in serving)
+    turn.alarm(
+        "widespread-failure",
+        on=failing and widespread,
+        text=f"{doubtful} of {len(serving)} serving fail their probes: replacing none",
+    )
+    return failing and not widespread and len(serving) > 1 and not turn.state.closing
+
+
+def _order(turn: Turn, count: int) -> None:
+    if turn.state.closing or turn.now < turn.state.start_after:
+        return
+    for _ in range(count):
+        serial = turn.state.serial + 1
+        turn.set(serial=serial)
+        name = instance_name(turn.policy.app, serial)
+        turn.enter(
+            Instance(
+                name,
+                Phase.STARTING,
+                _roomiest_host(turn),
+                turn.policy.spec,
+                since=turn.now,
+                deadline=None,
+                version=0,
+                born=turn.now,
+            ),
+            Phase.STARTING,
+            f"{turn.state.desired} desired",
+        )
+
+
+def _roomiest_host(turn: Turn) -> str:
+    """The host with the fewest instances, ordered and leaving ones counted; the first by name among equals."""
+    taken = dict.fromkeys(turn.state.hosts, 0)
+    for instance in turn.instances.values():
+        if instance.host in taken:
+            taken[instance.host] += 1
+    return min(taken, key=lambda host: (taken[host], host))
+
+
+def _let_go(turn: Turn, loads: Sighting | None) -> None:
+    """Cancel what does not serve yet and is not needed, newest first; then drain, the least busy first."""
+    desired, tally = turn.state.desired, turn.tally
+    healthy = sum(1 for instance in turn.instances.values() if _healthy(turn, instance))
+    spare = min(tally.capacity - desired, tally.ordered - max(0, desired - healthy))
+    waiting = (instance for instance in turn.instances.values() if instance.phase in ORDERED)
+    for instance in sorted(waiting, key=partial(_number, turn), reverse=True)[: max(0, spare)]:
+        turn.move(instance.name, Signal.CANCELLED, f"{desired} desired, not needed any longer")
+    excess = tally.serving - max(desired, 0 if turn.state.closing else turn.policy.sizes.min)
+    if excess <= 0 or (missing(turn) and not turn.state.closing):
+        return
+    if loads is None:
+        turn.effects.append(Look())
+        return
+    for instance in _victims(turn, loads)[:excess]:
+        turn.move(instance.name, Signal.RELEASED, f"{desired} desired; {_in_flight(loads, instance)} in flight")
+
+
+def _number(turn: Turn, instance: Instance) -> int:
+    return instance_number(turn.policy.app, instance.name) or 0
+
+
+def _healthy(turn: Turn, instance: Instance) -> bool:
+    return instance.phase is Phase.SERVING and instance.misses < turn.policy.life.probe_failures
+
+
+def _victims(turn: Turn, loads: Sighting) -> list[Instance]:
+    """Serving instances in the order in which they go: failing, of an older spec, least busy, newest."""
+    return sorted(
+        (instance for instance in turn.instances.values() if instance.phase is Phase.SERVING),
+        key=lambda instance: (
+            _healthy(turn, instance),
+            instance.spec == turn.policy.spec,
+            _in_flight(loads, instance),
+            -_number(turn, instance),
+        ),
+    )
+
+
+def _in_flight(loads: Sighting, instance: Instance) -> int:
+    return sum(
+        reading.backends[instance.name].in_flight
+        for reading in loads.readings
+        if reading.backends is not None and instance.name in reading.backends
+    )
+
+
+def finish_drains(turn: Turn, loads: Sighting | None) -> None:
+    """Stop what has drained: every live proxy has applied it, none is missing, and nothing is in flight on it."""
+    draining = [instance for instance in turn.instances.values() if instance.phase is Phase.DRAINING]
+    if not draining or missing(turn):
+        return
+    if loads is None:
+        turn.effects.append(Look())
+        return
+    for instance in draining:
+        if turn.applied([instance]) and _in_flight(loads, instance) == 0:
+            turn.move(instance.name, Signal.EMPTY, "nothing in flight on any proxy")
+
+
+def acts(turn: Turn) -> None:
+    """Emit what the published phases call for; each act once."""
+    placements, stops = [], list[Effect]()
+    for instance in list(turn.instances.values()):
+        if instance.acted or instance.generation is None:
+            continue
+        match instance.phase:
+            case Phase.STARTING:
+                placements.append(Placement(instance.name, instance.host, instance.spec))
+            case Phase.STOPPING:
+                stops.append(Stop(instance.name, instance.host, turn.policy.life.stop_grace_s))
+            case Phase.FAILED:
+                stops.append(Stop(instance.name, instance.host, 0.0))
+            case Phase.WARMING | Phase.SERVING | Phase.DRAINING | Phase.GONE:
+                continue
+        turn.put(replace(instance, acted=True))
+    turn.effects.extend(stops)
+    if placements:
+        turn.effects.append(Start(tuple(placements)))

@@ -1,0 +1,109 @@
+"""From what the proxies counted to how many instances are desired."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleet.meter import observe
+from scaler.messages import Forget
+from scaler.policy import Observation, recommend
+from scaler.state import Proxy
+
+if TYPE_CHECKING:
+    from fleet.registry import Sighting
+    from scaler.policy import Recommendation
+    from scaler.turn import Turn
+
+
+def see(turn: Turn, sighting: Sighting) -> None:
+    """Take in one look at the proxies: the load, who is missing, which generation each has applied."""
+    sizes = turn.policy.sizes
+    window, load = observe(
+        turn.state.window, turn.now, sighting, stable_s=sizes.stable_window_s, panic_s=sizes.panic_window_s
+    )
+    proxies = {reading.id: Proxy(reading.generation, None, reading.outlives_agent) for reading in sighting.readings}
+    for name in sighting.silent:
+        known = turn.state.proxies.get(name, Proxy(0))
+        since = turn.now if known.silent_since is None else known.silent_since
+        if turn.now - since < turn.policy.life.proxy_forget_s or known.outlives_agent:
+            proxies[name] = Proxy(known.generation, since, known.outlives_agent)
+        elif turn.acting:
+            turn.effects.append(Forget(name))
+            turn.tell("proxy", name, "missing", "forgotten", f"silent for {turn.now - since:.0f} s")
+    turn.set(window=window, load=load, proxies=proxies)
+
+
+def missing(turn: Turn) -> tuple[str, ...]:
+    """The proxies that fell silent without saying goodbye."""
+    return tuple(name for name, proxy in turn.state.proxies.items() if proxy.silent_since is not None)
+
+
+def decide(turn: Turn) -> None:
+    """Set how many instances are desired, with the reasons."""
+    turn.alarm("no-data", on=turn.state.load is None, text="no proxy reports: holding what is there")
+    lost = missing(turn)
+    turn.alarm("proxy-missing", on=bool(lost), text=f"silent: {', '.join(lost)}; nothing is scaled down by choice")
+    if turn.state.closing:
+        _desire(turn, 0, ("the operator ends the fleet",))
+        return
+    found = _recommendation(turn, lost)
+    _remember(turn, found)
+    sizes = turn.policy.sizes
+    if turn.state.manual is not None:
+        count = min(max(turn.state.manual, sizes.min), sizes.max)
+        _desire(turn, count, (f"ordered: {turn.state.manual}, until 'scale auto'",))
+    elif turn.state.paused:
+        count = min(max(turn.state.desired, sizes.min), sizes.max)
+        _desire(turn, count, (f"paused at {count}", *found.reasons))
+    else:
+        _desire(turn, found.count, found.reasons)
+
+
+def _recommendation(turn: Turn, lost: tuple[str, ...]) -> Recommendation:
+    state, sizes, tally = turn.state, turn.policy.sizes, turn.tally
+    span = sizes.stabilisation_s if sizes.kind == "target" else sizes.stable_window_s
+    recent = next((need for at, need in state.needs if at >= turn.now - span), None)
+    return recommend(
+        sizes,
+        Observation(
+            load=state.load,
+            desired=state.desired,
+            serving=tally.serving,
+            ordered=tally.ordered,
+            draining=tally.draining,
+            panicking=turn.now < state.panic_until,
+            peak=state.peak if turn.now < state.panic_until else 0,
+            recent=recent,
+            keep=f"proxy {lost[0]} is missing" if lost else "",
+        ),
+    )
+
+
+def _remember(turn: Turn, found: Recommendation) -> None:
+    """Keep the needs of the stabilisation time, falling, so that the first one still young is the largest."""
+    if turn.state.load is None:
+        return
+    sizes = turn.policy.sizes
+    span = max(sizes.stabilisation_s, sizes.stable_window_s)
+    needs = turn.state.needs
+    while needs and needs[-1][1] <= found.need:
+        needs = needs[:-1]
+    while needs and needs[0][0] < turn.now - span:
+        needs = needs[1:]
+    panic_until = turn.now + sizes.stable_window_s if found.burst else turn.state.panic_until
+    peak = max(turn.state.peak, found.count) if turn.now < panic_until else 0
+    turn.set(needs=(*needs, (turn.now, found.need)), panic_until=panic_until, peak=peak)
+
+
+def _desire(turn: Turn, count: int, reasons: tuple[str, ...]) -> None:
+    before = turn.state.desired
+    turn.alarm(
+        "at-max",
+        on=any(reason.startswith("max:") for reason in reasons),
+        text=next((reason for reason in reasons if reason.startswith("max:")), ""),
+    )
+    if count != before:
+        turn.tell("decision", turn.policy.app, str(before), str(count), *reasons)
+        turn.set(desired=count, reasons=reasons)
+    elif reasons != turn.state.reasons:
+        turn.set(reasons=reasons)

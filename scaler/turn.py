@@ -1,0 +1,226 @@
+"""One step under way: a working copy of the state, and the effects, notes and happenings that it gives rise to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fleet.backend import CAPACITY, LEAVING, ORDERED, Phase
+from fleet.registry import Change, Happening, Summary
+from scaler.messages import Effect, Publish, Report, Watch
+from scaler.state import FleetState, Instance, Policy, State
+from scaler.transitions import TRANSITIONS, Signal, deadline_s
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step leads to: the next state, what to do in this order, and notes on what was passed over."""
+
+    state: State
+    effects: tuple[Effect, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many instances are in which part of their life."""
+
+    ordered: int
+    serving: int
+    draining: int
+    leaving: int
+
+    @property
+    def capacity(self) -> int:
+        """What counts against max: starting, warming and serving."""
+        return self.ordered + self.serving
+
+
+class Turn:
+    """The working copy. Handlers change it; `finish` freezes it and says what follows."""
+
+    __slots__ = ("_copied", "_tally", "effects", "happenings", "moved", "notes", "now", "policy", "state")
+
+    def __init__(self, policy: Policy, state: State, now: float) -> None:
+        self.policy = policy
+        self.state = state
+        self.now = now
+        self.effects: list[Effect] = []
+        self.notes: list[str] = []
+        self.happenings: list[Happening] = []
+        self.moved: list[str] = []
+        self._copied: dict[str, Instance] | None = None
+        self._tally: Tally | None = None
+
+    @property
+    def acting(self) -> bool:
+        """Whether this scaler may decide and act now."""
+        term = self.state.term
+        return self.state.adopted and term is not None and term.act_from <= self.now < term.act_until
+
+    @property
+    def instances(self) -> Mapping[str, Instance]:
+        """The instances as this step has left them so far."""
+        return self.state.instances
+
+    @property
+    def tally(self) -> Tally:
+        """The instances, counted."""
+        if self._tally is None:
+            phases = Counter(instance.phase for instance in self.state.instances.values())
+            self._tally = Tally(
+                ordered=sum(phases[phase] for phase in ORDERED),
+                serving=phases[Phase.SERVING],
+                draining=phases[Phase.DRAINING],
+                leaving=sum(phases[phase] for phase in LEAVING),
+            )
+        return self._tally
+
+    def set(self, **fields: Any) -> None:  # noqa: ANN401  # the names and types are those of State
+        """Replace fields of the state."""
+        self.state = replace(self.state, **fields)
+
+    def put(self, instance: Instance) -> None:
+        """Add or replace an instance, without a new publication."""
+        if self._copied is None:
+            self._copied = dict(self.state.instances)
+            self.set(instances=self._copied)
+        self._copied[instance.name] = instance
+        self._tally = None
+
+    def enter(self, instance: Instance, phase: Phase, reason: str = "", **fields: Any) -> None:  # noqa: ANN401
+        """Put the instance into a phase: its deadline begins, and the next publication shows it.
+
+        Without a reason nothing is told: it only goes on as it was.
+        """
+        before = self.instances[instance.name].phase if instance.name in self.instances else ""
+        limit = deadline_s(self.policy.life, phase, self.policy.pull_s)
+        self.put(
+            replace(
+                instance,
+                phase=phase,
+                since=self.now,
+                deadline=None if limit is None else self.now + limit,
+                version=self.state.version + 1,
+                generation=None,
+                acted=False,
+                **fields,
+            )
+        )
+        self.moved.append(f"{instance.name} {phase}")
+        if reason:
+            self.tell("instance", instance.name, before, phase, reason)
+
+    def move(self, name: str, signal: Signal, reason: str, **fields: Any) -> bool:  # noqa: ANN401
+        """Take the table's row for this signal; without a row, note a late answer and change nothing."""
+        instance = self.instances.get(name)
+        if instance is None:
+            self.notes.append(f"late: {signal} for {name}, which is not known")
+            return False
+        phase = TRANSITIONS.get((instance.phase, signal))
+        if phase is None:
+            self.notes.append(f"late: {signal} for {name}, which is {instance.phase}")
+            return False
+        self.enter(instance, phase, reason, **fields)
+        return True
+
+    def drop(self, name: str) -> None:
+        """Take the instance out of the registry with the next publication."""
+        self.put(self.instances[name])
+        if self._copied is not None:
+            del self._copied[name]
+
+    def tell(self, kind: str, subject: str, before: str, after: str, *reasons: str) -> None:
+        """Add a line to the fleet's history."""
+        self.happenings.append(Happening(self.now, kind, subject, before, after, tuple(reasons)))
+
+    def alarm(self, key: str, *, on: bool, text: str) -> None:
+        """Tell a standing fault once when it begins, and once when it is over."""
+        if on and key not in self.state.alarms:
+            self.tell("fault", key, "", "begins", text)
+            self.set(alarms=self.state.alarms | {key})
+        elif not on and key in self.state.alarms:
+            self.tell("fault", key, "begins", "over")
+            self.set(alarms=self.state.alarms - {key})
+
+    def finish(self, *, report: bool) -> Step:
+        """Freeze the step. What changed is published; else, with `report` or news, the summary is refreshed."""
+        if self.moved:
+            self.set(version=self.state.version + 1)
+            self._watch()
+        if self.acting:
+            self._name_the_state()
+            self._write(report=report)
+        return Step(self.state, tuple(self.effects), tuple(self.notes))
+
+    def _write(self, *, report: bool) -> None:
+        state = self.state
+        if state.term is not None and state.version > state.published and state.publishing is None:
+            backends = {name: instance.backend(state.term.token) for name, instance in state.instances.items()}
+            change = Change(backends, state.serial, self._summary(), tuple(self.happenings))
+            self.effects.append(Publish(state.version, change))
+            self.set(publishing=state.version)
+        elif report or self.happenings:
+            self.effects.append(Report(self._summary(), tuple(self.happenings)))
+
+    def _watch(self) -> None:
+        """Have exactly the warming and serving instances probed, the suspicious ones as often as the warming."""
+        life = self.policy.life
+        targets = tuple(
+            (
+                instance.name,
+                instance.url,
+                life.probe_warming_s if instance.phase is Phase.WARMING or instance.refused else life.probe_serving_s,
+            )
+            for instance in self.instances.values()
+            if instance.url is not None and instance.phase in CAPACITY
+        )
+        if targets != self.state.watched:
+            self.set(watched=targets)
+            self.effects.append(Watch(targets))
+
+    def watch_again(self) -> None:
+        """Recompute how often each instance is probed, after a probe changed what is suspected."""
+        self._watch()
+
+    def _name_the_state(self) -> None:
+        before, after = self.state.fleet_state, self._fleet_state()
+        if before is not after:
+            self.tell("state", self.policy.app, before, after, *(self.moved or ["applied by every proxy"]))
+            self.set(fleet_state=after)
+
+    def _fleet_state(self) -> FleetState:
+        state, tally = self.state, self.tally
+        minimum = 0 if state.closing else self.policy.sizes.min
+        if tally.ordered or tally.leaving or tally.serving < max(state.desired, minimum):
+            return FleetState.BUSY
+        if not self.applied(instance for instance in state.instances.values() if instance.phase is Phase.SERVING):
+            return FleetState.READY
+        return FleetState.IDLE if tally.serving <= minimum else FleetState.UP
+
+    def applied(self, instances: Iterable[Instance]) -> bool:
+        """Whether every live proxy has applied the generations that published these phases."""
+        live = [proxy.generation for proxy in self.state.proxies.values() if proxy.silent_since is None]
+        if not live:
+            return True
+        oldest = min(live)
+        return all(instance.generation is not None and instance.generation <= oldest for instance in instances)
+
+    def _summary(self) -> Summary:
+        state = self.state
+        load = state.load
+        return Summary(
+            state=state.fleet_state,
+            desired=state.desired,
+            rps=load.stable_rps if load else None,
+            in_flight=load.in_flight if load else None,
+            held=load.held if load else None,
+            reasons=state.reasons,
+            paused=state.paused,
+            manual=state.manual,
+            last_order=state.last_order,
+        )
