@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import os
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["read", "render"]
 
 
-def read(path_or_bytes: str | os.PathLike[str] | bytes, **options: object) -> Profile:
+def read(path_or_bytes: str | os.PathLike[str] | bytes, **options: Any) -> Profile:  # noqa: ANN401 ReadOptions checks them
     """Read a profile from a file, or from its bytes, whatever its format is.
 
     `options` are the fields of `flamegraph.readers.detect.ReadOptions`. Raises ProfileError, whose text is one line,
@@ -23,7 +23,7 @@ def read(path_or_bytes: str | os.PathLike[str] | bytes, **options: object) -> Pr
     return read_input(path_or_bytes, **options)
 
 
-def render(profile: Profile, **options: object) -> str:
+def render(profile: Profile, **options: Any) -> str:  # noqa: ANN401 RenderOptions checks them
     """Draw a profile as one self-contained SVG; `options` are the fields of `flamegraph.options.RenderOptions`."""
     from flamegraph.library import render as render_profile
 

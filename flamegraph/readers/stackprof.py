@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flamegraph.profile import Frame, FrameTotals, Profile, ProfileError
 from flamegraph.readers.marshal import load
@@ -18,6 +18,9 @@ from flamegraph.readers.stackprof_raw import (
     read_integers,
 )
 from flamegraph.readers.text import sound
+
+if TYPE_CHECKING:
+    from flamegraph.readers.detect import ReadOptions
 
 NAME: Final = "stackprof"
 UNKNOWN: Final = "(unknown)"
@@ -36,7 +39,7 @@ def detect(head: bytes) -> bool:
     return head[:1] == b"\x04" and b"\x00" < head[1:2] <= b"\x08"
 
 
-def read(data: bytes) -> Profile:
+def read(data: bytes, _: ReadOptions) -> Profile:
     """Read a dump of Ruby's Marshal: stackprof's own, or a page that rack-mini-profiler stored."""
     value = load(data, PACKED)
     if isinstance(value, RubyObject):

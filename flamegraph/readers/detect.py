@@ -1,0 +1,95 @@
+"""Guess what an input is from its content, and read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final, Protocol
+
+from flamegraph.profile import Profile, ProfileError
+
+# Readers that take a kind of content, each asked in turn; the first byte that is not blank tells the kinds apart.
+BY_FIRST_BYTE: Final = {
+    b"\x04": ("stackprof",),
+    b"{": ("rails_log", "speedscope", "vernier", "stackprof_json", "folded"),
+    b"<": ("mini_profiler", "folded"),
+}
+OTHERS: Final = ("stackprof_timeline", "rails_log", "folded")
+FORMATS: Final = (
+    "stackprof",
+    "stackprof_json",
+    "stackprof_timeline",
+    "mini_profiler",
+    "speedscope",
+    "vernier",
+    "folded",
+    "rails_log",
+)
+# What people bring and nobody can draw, by how it begins, and what to bring instead.
+REFUSED: Final = {
+    b"rbspy": "a raw recording of rbspy: give `rbspy report -i FILE -f speedscope` or `-f collapsed` instead",
+    b"<svg": "an SVG: give the profile from which it was drawn",
+    b"<?xml": "XML, perhaps a picture: give the profile from which it was drawn",
+    b"digraph": "a graph for Graphviz, which holds no stacks: give the stackprof dump itself",
+    b"creator: stackprof": "callgrind's format, which holds no stacks: give the stackprof dump itself",
+    b"version: 1": "callgrind's format, which holds no stacks: give the stackprof dump itself",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How to read: the format instead of a guess, which of several profiles, and what of a log.
+
+    `since` is an ISO time and `path` the beginning of a request's path; `exception` is a class's name.
+    """
+
+    format: str = ""
+    profile: str = ""
+    since: str = ""
+    path: str = ""
+    exception: str = ""
+
+
+class Reader(Protocol):
+    """What each module of this folder is."""
+
+    NAME: str
+
+    def detect(self, data: bytes) -> bool:
+        """Whether the bytes look like the module's format."""
+
+    def read(self, data: bytes, options: ReadOptions) -> Profile:
+        """Read them, or raise ProfileError."""
+
+
+def read(data: bytes, options: ReadOptions) -> Profile:
+    """Read a profile of any format, gzipped or in UTF-16 too."""
+    from flamegraph.readers.unpack import plain
+
+    data = plain(data)
+    return find(data, options.format).read(data, options)
+
+
+def find(data: bytes, name: str = "") -> Reader:
+    """The reader for these bytes, or the named one."""
+    if name:
+        if name.replace("-", "_") not in FORMATS:
+            known = ", ".join(FORMATS).replace("_", "-")
+            raise ProfileError(f"no format is called {name!r}; there are {known}")
+        return _reader(name.replace("-", "_"))
+    head = data[:4096].lstrip()
+    if not head:
+        raise ProfileError("empty")
+    for beginning, what in REFUSED.items():
+        if head.startswith(beginning):
+            raise ProfileError(what)
+    for each in BY_FIRST_BYTE.get(head[:1], OTHERS):
+        reader = _reader(each)
+        if reader.detect(data):
+            return reader
+    raise ProfileError("not a profile of any known format")
+
+
+def _reader(name: str) -> Reader:
+    reader: Reader = import_module(f"flamegraph.readers.{name}")
+    return reader

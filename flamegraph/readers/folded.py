@@ -1,0 +1,158 @@
+r"""Read folded text: a stack a line, root first, names between semicolons, then a space and its count.
+
+In names that `flamegraph fold` wrote, `\x3b` stands for a semicolon, and `name - path:line` carries file and line.
+"""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from flamegraph.profile import Frame, Profile, ProfileError
+from flamegraph.readers.text import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flamegraph.readers.detect import ReadOptions
+
+NAME: Final = "folded"
+# Stacks up to this many are found again by their bytes; where there are more, few come twice.
+CACHE_SIZE: Final = 1 << 16
+
+NUMBER: Final = rb"(\d+(?:\.\d*)?)"
+COUNT: Final = re.compile(rb"(.*?)[ \t]+?" + NUMBER, re.DOTALL)
+TWO_COUNTS: Final = re.compile(rb"(.*?)[ \t]+" + NUMBER + rb"[ \t]+" + NUMBER, re.DOTALL)
+PLACE: Final = re.compile(r"(.*) - (.+):(\d{1,9})", re.DOTALL)
+ESCAPED: Final = re.compile(r"\\x(20|23|3b|5c|[01][0-9a-f]|7f)")
+
+
+class _Stacks:
+    """The different names and stacks so far, numbered in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.names = _Names()
+        self.index: dict[tuple[int, ...], int] = {}
+
+    def add(self, stack: bytes) -> int:
+        """The number of a stack."""
+        key = tuple(map(self.names.__getitem__, stack.split(b";")))
+        return self.index.setdefault(key, len(self.index))
+
+    def frames(self) -> list[Frame]:
+        """The frames that the names stand for."""
+        return [frame_of(decode(name)) for name in self.names]
+
+
+class _Names(dict[bytes, int]):
+    """Numbers each new name."""
+
+    def __missing__(self, name: bytes) -> int:
+        self[name] = index = len(self)
+        return index
+
+
+def detect(data: bytes) -> bool:
+    """Whether one of the first lines is a stack with its count."""
+    return any(_stack_and_count(line)[1] for line in islice(BytesIO(data), 1000))
+
+
+def read(data: bytes, _: ReadOptions) -> Profile:
+    """Read every line that is a stack with a count; the other lines are counted in a warning.
+
+    Where every line has two counts, the second is the weight after a change, as flamegraph.pl understands it.
+    """
+    first = next(_lines(BytesIO(data)), b"")
+    return (TWO_COUNTS.fullmatch(first) and _read_two(data)) or _read_one(data)
+
+
+def _read_one(data: bytes) -> Profile:
+    stacks = _Stacks()
+    cache: dict[bytes, int] = {}
+    order: list[int] = []
+    weights: list[float] = []
+    unsound: list[int] = []
+    for at, line in enumerate(BytesIO(data), 1):
+        stack, _, count = line.rstrip(b"\r\n").rpartition(b" ")
+        if not count.isdigit() or line[:2] == b"# ":
+            stack, count = _stack_and_count(line)
+        if not count:
+            unsound += [at] * bool(stack)
+            continue
+        index = cache.get(stack)
+        if index is None:
+            index = stacks.add(stack)
+            if len(cache) < CACHE_SIZE:
+                cache[stack] = index
+        order.append(index)
+        weights.append(int(count) if count.isdigit() else float(count))
+    if not order:
+        raise ProfileError("no line is a stack and its count, so not folded text")
+    return Profile(
+        frames=stacks.frames(),
+        stacks=list(stacks.index),
+        order=order,
+        weights=weights,
+        warnings=_warnings(unsound),
+        source=NAME,
+    )
+
+
+def _lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines without their ends, blank ones and comments left out."""
+    for line in lines:
+        bare = line.rstrip(b"\r\n")
+        if bare.strip() and bare[:2] != b"# ":
+            yield bare
+
+
+def _stack_and_count(line: bytes) -> tuple[bytes, bytes]:
+    """The two parts of a line; no count where there is none, and no stack either in a blank line or a comment."""
+    for bare in _lines([line]):
+        found = COUNT.fullmatch(bare)
+        return (found[1], found[2]) if found else (bare, b"")
+    return b"", b""
+
+
+def _read_two(data: bytes) -> Profile | None:
+    stacks = _Stacks()
+    order: list[int] = []
+    before: list[float] = []
+    after: list[float] = []
+    for line in _lines(BytesIO(data)):
+        found = TWO_COUNTS.fullmatch(line)
+        if found is None:
+            return None
+        order.append(stacks.add(found[1]))
+        before.append(float(found[2]))
+        after.append(float(found[3]))
+    return Profile(
+        frames=stacks.frames(),
+        stacks=list(stacks.index),
+        order=order,
+        weights=before,
+        weights_after=after,
+        source=NAME,
+    )
+
+
+def _warnings(unsound: list[int]) -> list[str]:
+    if not unsound:
+        return []
+    lines = "1 line" if len(unsound) == 1 else f"{len(unsound)} lines"
+    return [f"{lines} without a count left out, the first is line {unsound[0]}"]
+
+
+def frame_of(name: str) -> Frame:
+    """The frame that a name stands for, file and line taken from `name - path:line`."""
+    found = PLACE.fullmatch(name)
+    if found is None:
+        return Frame(unescape(name))
+    return Frame(unescape(found[1]), unescape(found[2]), int(found[3]))
+
+
+def unescape(name: str) -> str:
+    """Undo what `flamegraph.fold.escape` did."""
+    return ESCAPED.sub(lambda found: chr(int(found[1], 16)), name) if "\\x" in name else name
