@@ -103,6 +103,6 @@ class RedisNoticeboard:
                     if message and message["type"] == "message" and (told := number(message["data"])) is not None:
                         yield told
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Let the connections go."""
         await self.client.aclose()

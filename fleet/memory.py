@@ -1,0 +1,251 @@
+"""The whole store in memory, for one process: tests, simulation and shadow runs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fleet.errors import RefusedError, StoreUnavailableError
+from fleet.registry import (
+    LEASE_TTL_S,
+    PROXY_TTL_S,
+    Change,
+    Happening,
+    Lease,
+    Memory,
+    Order,
+    ProxyReading,
+    Sighting,
+    Snapshot,
+    Status,
+    Summary,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+
+@dataclass(slots=True)
+class Stored:
+    """All that a server would hold; a new one is an empty server."""
+
+    snapshot: Snapshot | None = None
+    serial: int = 0
+    token: int = 0
+    holder: tuple[str, int, float] | None = None
+    summary: Summary | None = None
+    scalers: dict[str, float] = field(default_factory=dict)
+    readings: dict[str, tuple[float, ProxyReading]] = field(default_factory=dict)
+    orders: list[Order] = field(default_factory=list)
+    events: list[tuple[str, Happening]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """Implements Registry, Meter, Noticeboard and Desk over one object. `clock` gives the store's time in seconds.
+
+    While `outage` is a reason, every call raises StoreUnavailableError with it.
+    """
+
+    clock: Callable[[], float]
+    outage: str | None = None
+    _stored: Stored = field(default_factory=Stored)
+    _entries: int = 0
+    _woken: threading.Condition = field(default_factory=threading.Condition)
+    _wakes: int = 0
+    _closed: bool = False
+    _listeners: list[tuple[asyncio.AbstractEventLoop, asyncio.Queue[int]]] = field(default_factory=list)
+
+    def wipe(self) -> None:
+        """Lose everything, as a server without its data does."""
+        self._stored = Stored()
+
+    def acquire(self, scaler: str) -> Lease | None:
+        """Take the lease, or None while another holds it. Also records that this scaler lives."""
+        stored = self._reach()
+        stored.scalers[scaler] = self.clock()
+        if self._holder() is not None:
+            return None
+        settled, stored.token = stored.token > 0, self._following(stored.token)
+        stored.holder = scaler, stored.token, self.clock() + LEASE_TTL_S
+        return Lease(scaler, stored.token, LEASE_TTL_S, settled)
+
+    def renew(self, lease: Lease) -> bool:
+        """Prolong the lease by its ttl; False when it is no longer this holder's."""
+        stored = self._reach()
+        stored.scalers[lease.scaler] = self.clock()
+        if self._holder() != (lease.scaler, lease.token):
+            return False
+        stored.holder = lease.scaler, lease.token, self.clock() + lease.ttl_s
+        return True
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back, so that another need not wait for its end."""
+        stored = self._reach()
+        stored.scalers.pop(lease.scaler, None)
+        if self._holder() == (lease.scaler, lease.token):
+            stored.holder = None
+
+    def publish(self, lease: Lease, change: Change) -> int:
+        """Write one change atomically and return its generation. Raises RefusedError without the lease."""
+        stored = self._fenced(lease)
+        reported = (reading.generation for since, reading in stored.readings.values() if self._lives(since))
+        previous = stored.snapshot.generation if stored.snapshot else 0
+        generation = self._following(max([previous, *reported]))
+        stored.snapshot = Snapshot(generation, dict(change.backends))
+        stored.serial = max(stored.serial, change.serial)
+        stored.summary = change.summary
+        self._record(stored, change.happenings)
+        for loop, queue in list(self._listeners):
+            loop.call_soon_threadsafe(queue.put_nowait, generation)
+        return generation
+
+    def summarise(self, lease: Lease, summary: Summary) -> None:
+        """Refresh what status shows, without a new generation. Raises RefusedError without the lease."""
+        self._fenced(lease).summary = summary
+
+    def record(self, lease: Lease, happenings: Sequence[Happening]) -> None:
+        """Append to the history without a new generation. Raises RefusedError without the lease."""
+        self._record(self._fenced(lease), happenings)
+
+    def recall(self) -> Memory:
+        """What is stored of the fleet and of the orders in force."""
+        stored = self._reach()
+        summary = stored.summary
+        if summary is None:
+            return Memory(stored.snapshot, stored.serial)
+        return Memory(
+            stored.snapshot, stored.serial, summary.paused, summary.manual, summary.desired, summary.last_order
+        )
+
+    def orders(self, after: str) -> Sequence[Order]:
+        """Orders placed after the one of that id, oldest first; "" begins at the oldest kept."""
+        return tuple(order for order in self._reach().orders if _place(order.id) > _place(after))
+
+    def sight(self, *, detail: bool) -> Sighting:
+        """Every proxy's counters; with `detail` also those by backend."""
+        readings = sorted(self._reach().readings.items())
+        return Sighting(
+            tuple(
+                reading if detail else replace(reading, backends=None)
+                for _, (since, reading) in readings
+                if self._lives(since)
+            ),
+            tuple(proxy for proxy, (since, _) in readings if not self._lives(since)),
+        )
+
+    def forget(self, proxy: str) -> None:
+        """Drop a silent proxy's entry, so that nothing waits for it any longer."""
+        self._reach().readings.pop(proxy, None)
+
+    def wakes(self) -> Iterator[None]:
+        """Yield whenever a proxy holds its first request or an order was placed; ends after `close`."""
+        seen = self._wakes
+        while True:
+            with self._woken:
+                self._woken.wait_for(lambda: self._closed or self._wakes > seen)  # noqa: B023  # waits at once
+                if self._closed:
+                    return
+                seen = self._wakes
+            yield
+
+    def close(self) -> None:
+        """End `wakes`."""
+        with self._woken:
+            self._closed = True
+            self._woken.notify_all()
+
+    async def snapshot(self) -> Snapshot | None:
+        """The registry, or None where the store holds no data (which is not an empty fleet)."""
+        return self._reach().snapshot
+
+    async def report(self, reading: ProxyReading) -> None:
+        """Write this proxy's counters and its sign of life."""
+        self._reach().readings[reading.id] = self.clock(), reading
+
+    async def wake(self) -> None:
+        """Ask the scaler to look at once, after `report` has shown what is held."""
+        self._wake()
+
+    async def leave(self, proxy: str) -> None:
+        """Remove this proxy's traces on a clean end."""
+        self._reach().readings.pop(proxy, None)
+
+    async def changes(self) -> AsyncIterator[int]:
+        """The generations as they are published."""
+        self._reach()
+        listener = asyncio.get_running_loop(), asyncio.Queue[int]()
+        self._listeners.append(listener)
+        try:
+            while True:
+                yield await listener[1].get()
+        finally:
+            self._listeners.remove(listener)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def status(self) -> Status:
+        """The whole fleet as the store shows it."""
+        stored, now, holder = self._reach(), self.clock(), self._holder()
+        return Status(
+            summary=stored.summary,
+            snapshot=stored.snapshot,
+            sighting=self.sight(detail=True),
+            scalers=tuple((scaler, now - seen) for scaler, seen in stored.scalers.items()),
+            acting=holder[0] if holder else None,
+        )
+
+    def place(self, order: Order) -> str:
+        """Leave an order for the acting scaler; returns its id."""
+        stored, placed = self._reach(), self._entry()
+        stored.orders.append(replace(order, id=placed))
+        self._wake()
+        return placed
+
+    def history(self, after: str, *, wait_s: float) -> Sequence[tuple[str, Happening]]:
+        """Happenings after that id, oldest first; does not wait, because whoever adds some runs in this process."""
+        del wait_s
+        return tuple((entry, one) for entry, one in self._reach().events if _place(entry) > _place(after))
+
+    def _reach(self) -> Stored:
+        if self.outage is not None:
+            raise StoreUnavailableError(f"store in memory: {self.outage}")
+        return self._stored
+
+    def _fenced(self, lease: Lease) -> Stored:
+        stored = self._reach()
+        if self._holder() != (lease.scaler, lease.token):
+            raise RefusedError(f"the lease is not (or no longer) {lease.scaler}:{lease.token}'s; nothing was written")
+        return stored
+
+    def _holder(self) -> tuple[str, int] | None:
+        holder = self._stored.holder
+        return holder[:2] if holder is not None and self.clock() < holder[2] else None
+
+    def _lives(self, since: float) -> bool:
+        return self.clock() < since + PROXY_TTL_S
+
+    def _following(self, previous: int) -> int:
+        return max(previous + 1, int(self.clock() * 1000))
+
+    def _entry(self) -> str:
+        self._entries += 1
+        return f"{int(self.clock() * 1000)}-{self._entries}"
+
+    def _record(self, stored: Stored, happenings: Sequence[Happening]) -> None:
+        stored.events += [(self._entry(), one) for one in happenings]
+
+    def _wake(self) -> None:
+        self._reach()
+        with self._woken:
+            self._wakes += 1
+            self._woken.notify_all()
+
+
+def _place(entry: str) -> tuple[int, ...]:
+    """A stream id in an order that sorts; "" comes before all."""
+    return tuple(int(part) for part in entry.split("-")) if entry else ()
