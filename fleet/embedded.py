@@ -83,13 +83,14 @@ class EmbeddedValkey:
         path.unlink(missing_ok=True)
         configuration.write_text(CONFIGURATION.format(socket=path, folder=self.folder.absolute()), encoding="utf-8")
         try:
-            self._process = subprocess.Popen(
-                [_binary(), str(configuration)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=(self.folder / "valkey.err").open("wb"),
-                start_new_session=True,
-            )
+            with (self.folder / "valkey.err").open("wb") as said:
+                self._process = subprocess.Popen(
+                    [_binary(), str(configuration)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    start_new_session=True,
+                )
         except OSError as error:
             raise StoreUnavailableError(f"embedded Valkey: cannot be run: {error}") from error
         mark = start_mark(self._process.pid)

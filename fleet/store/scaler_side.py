@@ -198,7 +198,8 @@ class RedisRegistry:
     def close(self) -> None:
         """End `wakes` and let the connections go."""
         self._closed.set()
-        self.client.close()
+        # Not the one on which `wakes` listens: that thread closes it itself.
+        self.client.connection_pool.disconnect(inuse_connections=False)
 
     def _fenced(self, script: str, lease: Lease, keys: list[str], arguments: list[Any]) -> None:
         if not self._run(script, keys, arguments):

@@ -1,0 +1,460 @@
+"""One suite over the store in memory and over real servers: what one of them does, all do."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from fleet.backend import Backend, Phase
+from fleet.errors import RefusedError
+from fleet.memory import MemoryStore
+from fleet.registry import (
+    LEASE_TTL_S,
+    PROXY_TTL_S,
+    BackendCounters,
+    Change,
+    Happening,
+    Memory,
+    Order,
+    OrderKind,
+    ProxyReading,
+    Sighting,
+    Snapshot,
+    Summary,
+)
+from fleet.settings import Settings, load
+from fleet.store.keys import Keys
+from fleet.store.opening import open_desk, open_noticeboard, open_registry
+from tests.valkey import folder, free_port, installed, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from fleet.embedded import EmbeddedValkey
+    from fleet.registry import Desk, Meter, Noticeboard, Registry
+
+    class ScalerSide(Registry, Meter, Protocol):
+        def wakes(self) -> Iterator[None]: ...
+        def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """A store with all its doors open, and what time and mishap do to it."""
+
+    @property
+    def scaler(self) -> ScalerSide: ...
+    @property
+    def board(self) -> Noticeboard: ...
+    @property
+    def desk(self) -> Desk: ...
+    def let_lease_run_out(self) -> None: ...
+    def let_proxy_fall_silent(self, proxy: str) -> None: ...
+    def lose_all_data(self) -> None:
+        """Takes a millisecond at least, as it does in life."""
+
+
+@dataclass
+class InMemory:
+    now: float = 1_800_000_000.0
+    store: MemoryStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(lambda: self.now)
+
+    @property
+    def scaler(self) -> ScalerSide:
+        return self.store
+
+    @property
+    def board(self) -> Noticeboard:
+        return self.store
+
+    @property
+    def desk(self) -> Desk:
+        return self.store
+
+    def let_lease_run_out(self) -> None:
+        self.now += LEASE_TTL_S
+
+    def let_proxy_fall_silent(self, proxy: str) -> None:
+        del proxy
+        self.now += PROXY_TTL_S
+
+    def lose_all_data(self) -> None:
+        self.store.wipe()
+        self.now += 0.001
+
+
+class OnServer:
+    def __init__(self, settings: Settings) -> None:
+        self.scaler = open_registry(settings)
+        self.board = open_noticeboard(settings)
+        self.desk = open_desk(settings)
+        self.keys = Keys(settings.fleet, settings.app)
+
+    def let_lease_run_out(self) -> None:
+        self.scaler.client.delete(self.keys.lease)
+
+    def let_proxy_fall_silent(self, proxy: str) -> None:
+        self.scaler.client.delete(self.keys.proxy(proxy))
+
+    def lose_all_data(self) -> None:
+        client = self.scaler.client
+        for key in client.scan_iter(f"{self.keys.fleet}:*"):
+            client.delete(key)
+        began = client.time()
+        while client.time()[1] // 1000 == began[1] // 1000:
+            pass
+
+
+@pytest.fixture(scope="session")
+def debian_redis() -> Iterator[str]:
+    """The url of a redis-server found on PATH, of whatever version."""
+    binary, port = installed("redis-server"), free_port()
+    with folder() as path, serving([binary, "--port", str(port), "--dir", str(path), "--save", ""], port):
+        yield f"redis://127.0.0.1:{port}"
+
+
+@pytest.fixture(params=["memory", "valkey", "redis"])
+async def store(request: pytest.FixtureRequest, fleet_name: str) -> AsyncIterator[Store]:
+    match request.param:
+        case "memory":
+            yield InMemory()
+            return
+        case "valkey":
+            server: EmbeddedValkey = request.getfixturevalue("valkey")
+            url = server.url
+        case _:
+            url = request.getfixturevalue("debian_redis")
+    opened = OnServer(load(None, fleet=fleet_name, redis_url=url))
+    yield opened
+    opened.lose_all_data()
+    opened.scaler.close()
+    opened.desk.close()
+    await opened.board.aclose()
+
+
+SUMMARY = Summary("UP", 2, rps=12.5, in_flight=3, held=0, reasons=("at the minimum",))
+
+
+def backend(number: int, phase: Phase = Phase.SERVING) -> Backend:
+    return Backend(
+        f"production{number}", phase, f"http://127.0.0.1:{20_000 + number % 10_000}", spec="a1", since=1.5, token=7
+    )
+
+
+def change(*numbers: int, serial: int = 0) -> Change:
+    backends = [backend(number) for number in numbers]
+    return Change({one.name: one for one in backends}, serial or max(numbers, default=0), SUMMARY)
+
+
+def reading(proxy: str, generation: int = 0, arrivals: int = 10) -> ProxyReading:
+    return ProxyReading(
+        id=proxy,
+        series="s1",
+        uptime_ms=1500,
+        generation=generation,
+        arrivals=arrivals,
+        completions=8,
+        refused=1,
+        errors_4xx=2,
+        errors_5xx=3,
+        in_flight=4,
+        held=5,
+        outlives_agent=True,
+        backends={"production1": BackendCounters(6, 1, 2, 3, 4.5)},
+    )
+
+
+def test_of_two_scalers_one_gets_the_lease(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    assert "a" == lease.scaler
+    assert store.scaler.acquire("b") is None
+    assert store.scaler.renew(lease)
+
+
+def test_a_lease_that_ran_out_goes_to_the_next_with_a_larger_token(store: Store) -> None:
+    first = store.scaler.acquire("a")
+    store.let_lease_run_out()
+    second = store.scaler.acquire("b")
+    assert first is not None
+    assert second is not None
+    assert second.token > first.token
+    assert not store.scaler.renew(first)
+
+
+def test_tokens_grow_over_a_wipe(store: Store) -> None:
+    first = store.scaler.acquire("a")
+    store.lose_all_data()
+    second = store.scaler.acquire("a")
+    assert first is not None
+    assert second is not None
+    assert second.token > first.token
+
+
+def test_a_late_holder_changes_nothing(store: Store) -> None:
+    late = store.scaler.acquire("a")
+    assert late is not None
+    generation = store.scaler.publish(late, change(1))
+    store.let_lease_run_out()
+    holder = store.scaler.acquire("b")
+    assert holder is not None
+    with pytest.raises(RefusedError):
+        store.scaler.publish(late, change(2))
+    with pytest.raises(RefusedError):
+        store.scaler.summarise(late, replace(SUMMARY, state="BUSY"))
+    with pytest.raises(RefusedError):
+        store.scaler.record(late, [Happening(1.0, "late")])
+    store.scaler.release(late)
+    assert Snapshot(generation, change(1).backends) == store.scaler.recall().snapshot
+    assert () == store.desk.history("", wait_s=0)
+    assert "UP" == getattr(store.desk.status().summary, "state", None)
+    assert store.scaler.renew(holder)
+
+
+def test_a_lease_given_back_is_free_at_once(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.release(lease)
+    assert store.scaler.acquire("b") is not None
+
+
+def test_a_lease_is_settled_only_where_the_store_remembers_an_earlier_token(store: Store) -> None:
+    first = store.scaler.acquire("a")
+    store.let_lease_run_out()
+    second = store.scaler.acquire("a")
+    store.lose_all_data()
+    third = store.scaler.acquire("a")
+    assert [False, True, False] == [lease.settled for lease in (first, second, third) if lease]
+
+
+def test_an_empty_store_holds_no_data(store: Store) -> None:
+    assert Memory() == store.scaler.recall()
+    assert store.desk.status().snapshot is None
+
+
+async def test_a_proxy_of_an_empty_store_gets_no_data(store: Store) -> None:
+    assert await store.board.snapshot() is None
+
+
+async def test_an_empty_fleet_is_data(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    generation = store.scaler.publish(lease, change())
+    assert Snapshot(generation, {}) == await store.board.snapshot()
+
+
+async def test_what_was_published_is_read_by_scaler_proxy_and_desk(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    starting = Backend("production3", Phase.STARTING)
+    published = replace(change(1, 2), backends={**change(1, 2).backends, "production3": starting})
+    wanted = Snapshot(store.scaler.publish(lease, published), published.backends)
+    assert wanted == store.scaler.recall().snapshot
+    assert wanted == await store.board.snapshot()
+    assert wanted == store.desk.status().snapshot
+
+
+async def test_the_next_change_replaces_the_whole_set(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.publish(lease, change(1, 2, 3))
+    await store.board.snapshot()
+    drained = backend(2, Phase.DRAINING)
+    generation = store.scaler.publish(lease, replace(change(2, 4), backends={"production2": drained}))
+    assert Snapshot(generation, {"production2": drained}) == await store.board.snapshot()
+
+
+async def test_a_change_after_a_wipe_is_whole(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.publish(lease, change(1, 2))
+    store.lose_all_data()
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    generation = store.scaler.publish(lease, change(1, 2, 3))
+    assert Snapshot(generation, change(1, 2, 3).backends) == await store.board.snapshot()
+
+
+async def test_backends_come_in_the_order_of_their_numbers(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.publish(lease, change(*range(1, 1500)))
+    snapshot = await store.board.snapshot()
+    assert snapshot is not None
+    assert [f"production{number}" for number in range(1, 1500)] == list(snapshot.backends)
+
+
+def test_generations_grow_with_every_change(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    generations = [store.scaler.publish(lease, change(number)) for number in range(1, 6)]
+    assert sorted(set(generations)) == generations
+
+
+async def test_a_generation_is_above_what_any_live_proxy_has_applied(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    ahead = store.scaler.publish(lease, change(1)) + 1_000_000
+    await store.board.report(reading("p1", generation=ahead))
+    await store.board.report(reading("p2", generation=ahead - 5))
+    assert ahead + 1 == store.scaler.publish(lease, change(1))
+
+
+async def test_a_silent_proxys_generation_binds_nobody(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    ahead = store.scaler.publish(lease, change(1)) + 1_000_000
+    await store.board.report(reading("p1", generation=ahead))
+    store.let_proxy_fall_silent("p1")
+    store.let_lease_run_out()
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    assert store.scaler.publish(lease, change(1)) < ahead
+
+
+def test_the_serial_never_goes_back(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.publish(lease, change(1, serial=9))
+    store.scaler.publish(lease, change(1, serial=3))
+    assert 9 == store.scaler.recall().serial
+
+
+def test_the_orders_in_force_are_recalled(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.publish(lease, change(1))
+    store.scaler.summarise(lease, replace(SUMMARY, desired=4, paused=True, manual=4, last_order="5-1"))
+    memory = store.scaler.recall()
+    assert (4, True, 4, "5-1") == (memory.desired, memory.paused, memory.manual, memory.last_order)
+
+
+def test_summaries_and_records_leave_the_generation(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    generation = store.scaler.publish(lease, change(1))
+    store.scaler.summarise(lease, SUMMARY)
+    store.scaler.record(lease, [Happening(1.0, "fault")])
+    snapshot = store.scaler.recall().snapshot
+    assert snapshot is not None
+    assert generation == snapshot.generation
+
+
+async def test_readings_come_back_as_written(store: Store) -> None:
+    await store.board.report(reading("p2"))
+    await store.board.report(reading("p1"))
+    assert Sighting((reading("p1"), reading("p2"))) == store.scaler.sight(detail=True)
+
+
+async def test_readings_by_backend_come_only_when_asked_for(store: Store) -> None:
+    await store.board.report(reading("p1"))
+    assert Sighting((replace(reading("p1"), backends=None),)) == store.scaler.sight(detail=False)
+
+
+async def test_a_reading_replaces_the_one_before(store: Store) -> None:
+    await store.board.report(reading("p1"))
+    later = replace(reading("p1", arrivals=11), backends=None)
+    await store.board.report(later)
+    assert Sighting((later,)) == store.scaler.sight(detail=True)
+
+
+async def test_a_proxy_that_stops_writing_is_silent_until_it_is_back(store: Store) -> None:
+    await store.board.report(reading("p1"))
+    store.let_proxy_fall_silent("p1")
+    assert Sighting((), ("p1",)) == store.scaler.sight(detail=True)
+    await store.board.report(reading("p1"))
+    assert Sighting((reading("p1"),)) == store.scaler.sight(detail=True)
+
+
+async def test_a_proxy_that_leaves_is_gone(store: Store) -> None:
+    await store.board.report(reading("p1"))
+    await store.board.leave("p1")
+    assert Sighting(()) == store.scaler.sight(detail=True)
+
+
+async def test_a_forgotten_proxy_is_no_longer_missed(store: Store) -> None:
+    await store.board.report(reading("p1"))
+    store.let_proxy_fall_silent("p1")
+    store.scaler.forget("p1")
+    assert Sighting(()) == store.scaler.sight(detail=False)
+
+
+async def test_many_proxies_are_read_at_once(store: Store) -> None:
+    for number in range(40):
+        await store.board.report(reading(f"p{number:02}"))
+    expected = tuple(reading(f"p{number:02}") for number in range(40))
+    assert Sighting(expected) == store.scaler.sight(detail=True)
+    assert Sighting(expected) == store.scaler.sight(detail=True)
+
+
+def test_orders_are_read_once_each_in_the_order_given(store: Store) -> None:
+    first = store.desk.place(Order(OrderKind.SCALE, 0))
+    second = store.desk.place(Order(OrderKind.PAUSE))
+    assert (Order(OrderKind.SCALE, 0, first), Order(OrderKind.PAUSE, None, second)) == tuple(store.scaler.orders(""))
+    assert (Order(OrderKind.PAUSE, None, second),) == tuple(store.scaler.orders(first))
+    assert () == tuple(store.scaler.orders(second))
+
+
+def test_history_is_kept_in_order_and_read_on_from_an_id(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    started = Happening(1.25, "phase", "production1", "starting", "warming", ("it runs", "é: 'quoted'"))
+    served = Happening(2.0, "phase", "production1", "warming", "serving")
+    store.scaler.publish(lease, replace(change(1), happenings=(started, served)))
+    store.scaler.record(lease, [Happening(3.0, "fault")])
+    entries = store.desk.history("", wait_s=0)
+    assert [started, served, Happening(3.0, "fault")] == [one for _, one in entries]
+    assert [Happening(3.0, "fault")] == [one for _, one in store.desk.history(entries[1][0], wait_s=0)]
+
+
+async def test_status_shows_who_acts_and_who_waits(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.acquire("b")
+    store.scaler.publish(lease, change(1))
+    await store.board.report(reading("p1"))
+    status = store.desk.status()
+    assert SUMMARY == status.summary
+    assert "a" == status.acting
+    assert ["a", "b"] == [scaler for scaler, _ in status.scalers]
+    assert all(0 <= age < 10 for _, age in status.scalers)
+    assert Sighting((reading("p1"),)) == status.sighting
+
+
+async def test_a_proxy_is_told_each_new_generation(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    changes = store.board.changes()
+    told = asyncio.ensure_future(anext(changes))
+    published = []
+    while not told.done():
+        published.append(store.scaler.publish(lease, change(1)))
+        await asyncio.wait([told], timeout=0.02)
+    assert told.result() in published
+
+
+async def test_a_held_request_and_an_order_wake_the_scaler(store: Store) -> None:
+    woken, ended = threading.Semaphore(0), threading.Event()
+
+    def listen() -> None:
+        for _ in store.scaler.wakes():
+            woken.release()
+        ended.set()
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    while not await asyncio.to_thread(woken.acquire, timeout=0.02):
+        await store.board.wake()
+    while await asyncio.to_thread(woken.acquire, timeout=0.1):
+        pass
+    store.desk.place(Order(OrderKind.AUTO))
+    assert await asyncio.to_thread(woken.acquire, timeout=5)
+    store.scaler.close()
+    assert await asyncio.to_thread(ended.wait, 1)
+    thread.join()
