@@ -1,0 +1,63 @@
+"""An instance definition in the words of Docker's API, and an address out of what the engine says of a container."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from docker import APIClient
+
+    from fleet.settings import InstanceSettings
+
+LOG_FILES = 2
+
+
+def creation(
+    client: APIClient,
+    definition: InstanceSettings,
+    variables: Mapping[str, str],
+    labels: Mapping[str, str],
+    publish_address: str,
+) -> dict[str, Any]:
+    """The body of a create call: the app's port is published on an ephemeral port of `publish_address`."""
+    host: dict[str, Any] = {
+        "port_bindings": {definition.port: (publish_address, None)},
+        "restart_policy": {"Name": "no"},
+        "log_config": {
+            "Type": "json-file",
+            "Config": {"max-size": definition.log_size, "max-file": str(LOG_FILES)},
+        },
+        "binds": list(definition.volumes),
+    }
+    if definition.memory is not None:
+        host["mem_limit"] = definition.memory
+    if definition.cpus is not None:
+        host["nano_cpus"] = round(definition.cpus * 1e9)
+    if definition.network is not None:
+        host["network_mode"] = definition.network
+    config: dict[str, Any] = client.create_container_config(
+        definition.image,
+        command=list(definition.command),
+        user=definition.user,
+        ports=[definition.port],
+        environment=dict(variables),
+        labels=dict(labels),
+        host_config=client.create_host_config(**host),
+    )
+    return config
+
+
+def published_url(ports: Mapping[str, list[dict[str, str]] | None], port: int) -> str | None:
+    """The url behind a port in an inspection's `NetworkSettings.Ports`, None where it is not published."""
+    for binding in ports.get(f"{port}/tcp") or ():
+        return address_url(binding["HostIp"], int(binding["HostPort"]))
+    return None
+
+
+def address_url(address: str, port: int) -> str:
+    """`http://ip:port`, an IPv6 address in brackets."""
+    ip = ipaddress.ip_address(address)
+    return f"http://[{ip}]:{port}" if ip.version == 6 else f"http://{ip}:{port}"
