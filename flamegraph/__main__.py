@@ -1,0 +1,7 @@
+"""`python -m flamegraph` is the `flamegraph` command."""
+
+from __future__ import annotations
+
+from flamegraph.cli import main
+
+raise SystemExit(main())
