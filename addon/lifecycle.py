@@ -1,0 +1,112 @@
+"""The proxy's start and end inside mitmdump: in between the store's loops run, and the end waits for requests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mitmproxy import ctx
+from mitmproxy.utils import asyncio_utils
+
+from addon.presence import Presence
+from fleet.errors import SettingsError, StoreUnavailableError
+from fleet.snapshot_file import snapshot_file
+from fleet.store.opening import open_noticeboard
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from mitmproxy.addons.proxyserver import Proxyserver
+
+    from addon.options import Configuration
+
+log = logging.getLogger(__name__)
+
+RESTART_S = 1.0
+STEP_S = 0.02
+FLUSH_S = 2.0
+
+
+class Lifecycle:
+    """`running` and `done` are plain functions: a script that is reloaded calls them outside of any task."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._task: asyncio.Task[None] | None = None
+
+    def running(self) -> None:
+        """Begin to report and to learn."""
+        if self._configuration.ready and self._task is None:
+            self._start()
+
+    def done(self) -> Awaitable[None] | None:
+        """End: at once when the script is reloaded, after a drain (which is awaited) when mitmdump ends."""
+        if ctx.master.should_exit.is_set() and self._configuration.ready:
+            return self._leave()
+        self._stop()
+        return None
+
+    def _start(self) -> None:
+        self._task = asyncio_utils.create_task(self._run(), name="stoker presence")
+        self._task.add_done_callback(self._ended)
+
+    async def _run(self) -> None:
+        settings, plane = self._configuration.settings, self._configuration.plane
+        board = None
+        while board is None:
+            try:
+                board = open_noticeboard(settings)
+            except (StoreUnavailableError, SettingsError) as error:
+                log.warning("stoker: %s", error)
+                await asyncio.sleep(RESTART_S)
+        presence = Presence(plane, board, snapshot_file(settings, plane.id))
+        try:
+            await presence.run()
+        finally:
+            if plane.draining:
+                await presence.leave()
+            await board.aclose()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            log.error("stoker: reporting broke off and begins again", exc_info=error)
+            asyncio.get_running_loop().call_later(RESTART_S, self._start)
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _leave(self) -> None:
+        plane, limit_s = self._configuration.plane, self._configuration.settings.proxy.drain_s
+        deadline_s = monotonic() + limit_s + FLUSH_S
+        proxyserver: Proxyserver = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
+        transports = _client_transports(proxyserver)
+        await proxyserver.servers.update([])
+        plane.drain()
+        try:
+            async with asyncio.timeout(limit_s):
+                await plane.drained.wait()
+        except TimeoutError:
+            log.warning("stoker: %g s are over, cutting requests in flight", limit_s)
+            plane.hold.close()
+        # The last hook comes before the last bytes are written, and no hook tells when the client has them.
+        await asyncio.sleep(STEP_S)
+        while any(transport.get_write_buffer_size() for transport in transports) and monotonic() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(STEP_S)
+        task = self._task
+        self._stop()
+        if task is not None:
+            await asyncio.wait([task])
+
+
+def _client_transports(proxyserver: Proxyserver) -> list[asyncio.WriteTransport]:
+    """What is written to here must reach the clients before the process ends, also on connections already closed."""
+    transports: list[asyncio.WriteTransport] = []
+    for handler in proxyserver.connections.values():
+        found = handler.transports.get(handler.client)
+        if found is not None and isinstance(found.writer, asyncio.StreamWriter):
+            transports.append(found.writer.transport)
+    return transports

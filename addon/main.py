@@ -1,0 +1,17 @@
+"""The entry for `mitmdump -s addon/main.py`: builds the addons and lists them, nothing else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# So that a plain checkout works, and never with the modules of another installation.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from addon.failover import Failover
+from addon.lifecycle import Lifecycle
+from addon.options import Configuration
+from addon.router import Router
+
+configuration = Configuration()
+addons = [configuration, Router(configuration), Failover(configuration), Lifecycle(configuration)]

@@ -1,0 +1,119 @@
+"""The hooks of a request's life: where it goes, what is forwarded, what is streamed, when it has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from addon.answer import refusal, unavailable
+from addon.forward import is_large
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from mitmproxy.connection import Client
+    from mitmproxy.http import HTTPFlow, Response
+
+    from addon.counter import Token, Upstream
+    from addon.options import Configuration
+    from addon.plane import Plane
+
+# How mitmproxy words an error that the client caused; all other broken answers are the backend's.
+BY_CLIENT = ("Client disconnected", "stream reset by client", "Connection killed")
+NOWHERE = ("nowhere.invalid", 1)
+
+
+class Router:
+    """Routes in `requestheaders`, because the connection for a streamed body is opened before `request`."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+
+    def requestheaders(self, flow: HTTPFlow) -> Awaitable[None] | None:
+        """Choose the backend. What is returned is awaited; it is None unless the request is held."""
+        if flow.error is not None:
+            return None
+        answer = refusal(flow.request.data)
+        if answer is not None:
+            _refuse(flow, answer)
+            return None
+        plane = self._configuration.plane
+        token = plane.arrive(flow.client_conn.id)
+        flow.metadata[plane.key] = token
+        upstream = plane.choose(token)
+        if upstream is None:
+            return _hold(plane, flow, token)
+        _send(plane, flow, upstream)
+        return None
+
+    def responseheaders(self, flow: HTTPFlow) -> None:
+        """Stream the answer unless it is small; the request leaves its step of held ones."""
+        plane = self._configuration.plane
+        token = flow.metadata.get(plane.key)
+        if token is None or flow.response is None:
+            return
+        plane.answering(token)
+        fields = flow.response.headers.fields
+        if is_large(fields, unknown=True):
+            flow.response.stream = True
+        if plane.draining:
+            flow.response.headers["connection"] = "close"
+
+    def response(self, flow: HTTPFlow) -> None:
+        """The answer is complete, unless a websocket or another protocol goes on from here."""
+        if flow.response is not None and flow.response.status_code != 101:
+            self._end(flow, status=flow.response.status_code)
+
+    def error(self, flow: HTTPFlow) -> None:
+        """The request ends without a complete answer."""
+        message = flow.error.msg if flow.error else ""
+        if message.startswith(BY_CLIENT) or not flow.client_conn.connected:
+            self._end(flow, status=0)
+        else:
+            self._end(flow, status=502, broken=True)
+
+    def websocket_message(self, flow: HTTPFlow) -> None:
+        """Keep the newest message only; mitmproxy would keep all of them for as long as the connection lasts."""
+        if flow.websocket is not None:
+            del flow.websocket.messages[:-1]
+
+    def websocket_end(self, flow: HTTPFlow) -> None:
+        """The websocket is closed."""
+        self._end(flow, status=101)
+
+    def client_disconnected(self, client: Client) -> None:
+        """Whatever this client had under way has ended, also what no other hook tells of."""
+        self._configuration.plane.client_gone(client.id)
+
+    def _end(self, flow: HTTPFlow, *, status: int, broken: bool = False) -> None:
+        plane = self._configuration.plane
+        token = flow.metadata.pop(plane.key, None)
+        if token is not None:
+            plane.end(token, status=status, broken=broken)
+
+
+async def _hold(plane: Plane, flow: HTTPFlow, token: Token) -> None:
+    upstream = await plane.wait(token)
+    if upstream is None:
+        _refuse(flow, unavailable(flow.request.data))
+    else:
+        _send(plane, flow, upstream)
+
+
+def _send(plane: Plane, flow: HTTPFlow, upstream: Upstream) -> None:
+    request, client = flow.request, flow.client_conn
+    data = request.data
+    # Through `data`, because `request.host` would rewrite the Host header.
+    data.host, data.port = upstream.address
+    if data.authority and not request.is_http2:
+        data.authority = b""
+    request.stream = is_large(data.headers.fields)
+    plane.forwarder.rewrite(data, client.peername[0], b"https" if client.tls_established else b"http")
+
+
+def _refuse(flow: HTTPFlow, answer: Response) -> None:
+    """Answer, or, where the body would have to be read into memory first, break off."""
+    if is_large(flow.request.data.headers.fields):
+        flow.request.stream = True
+        flow.request.data.host, flow.request.data.port = NOWHERE
+    else:
+        flow.response = answer
