@@ -1,0 +1,49 @@
+# make demo | test | check do all they need in .venv; only `make test`, where it is root, also installs Debian packages.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check format docs mutation clean
+
+demo: $(VENV)/.installed
+	@$(BIN)/stoker demo
+
+test: $(VENV)/.installed-dev
+	@tests/provision
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m stoker.settings_docs docs/settings.md example/stoker.toml
+
+mutation: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.mutation $(ARGS)
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(f"Stoker needs Python 3.11 or newer, {sys.executable} is " + \
+	  sys.version.split()[0] + "; name another with `make PYTHON=python3.12 ...`") if sys.version_info < (3, 11) else 0'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo 'Setting up $(VENV); the first time takes a minute or two'
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo 'Setting up $(VENV) for development; the first time takes a minute or two'
+	@$(INSTALL) --editable '.[dev]'
+	@touch $(VENV)/.installed $@

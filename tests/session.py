@@ -1,0 +1,89 @@
+"""What holds for a whole run: missing parts are named (with CI=true they fail), and nothing may be left behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+# Every process that a test starts inherits this variable, so that it is found again wherever it went.
+MARK = "TEST_RUN_OF_STOKER"
+PROC = Path("/proc")
+ENDING_TRIES = 50
+ENDING_STEP_S = 0.05
+
+LEFT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[MARK] = uuid.uuid4().hex
+    config.stash[LEFT] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    missing_part = report.skipped and item.get_closest_marker("live") and not hasattr(report, "wasxfail")
+    if missing_part and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"a part is missing, which CI=true makes a failure: {_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Runs once the workers are gone; whoever still carries the mark was left behind by a test."""
+    if hasattr(session.config, "workerinput"):
+        return
+    left = session.config.stash[LEFT] = _left_behind()
+    if left and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    skipped: Iterable[pytest.TestReport] = terminalreporter.stats.get("skipped", ())
+    live = [report for report in skipped if "live" in report.keywords]
+    if live:
+        terminalreporter.section("live tests skipped, because a part is missing")
+        for report in live:
+            terminalreporter.line(f"{report.nodeid}: {_reason(report)}")
+    if config.stash[LEFT]:
+        terminalreporter.section("left behind by tests")
+        for line in config.stash[LEFT]:
+            terminalreporter.line(line)
+
+
+def _reason(report: pytest.TestReport) -> str:
+    found = report.longrepr
+    return found[2].removeprefix("Skipped: ") if isinstance(found, tuple) else str(found)
+
+
+def _left_behind() -> list[str]:
+    """The processes of this run that go on living, after a moment in which those that are ending may end."""
+    never = threading.Event()
+    for _ in range(ENDING_TRIES):
+        found = [line for entry in PROC.glob("[0-9]*") if (line := _ours(entry))]
+        if not found:
+            break
+        never.wait(ENDING_STEP_S)
+    return found
+
+
+def _ours(entry: Path) -> str | None:
+    if int(entry.name) == os.getpid():
+        return None
+    try:
+        if f"{MARK}={os.environ[MARK]}".encode() not in (entry / "environ").read_bytes().split(b"\0"):
+            return None
+        words = (entry / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    return f"process {entry.name}: {b' '.join(words).decode(errors='replace')[:160]}"
