@@ -9,10 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from fleet.registry import ProxyReading, Sighting
+
+_value = itemgetter(1)
 
 Point = TypeVar("Point", bound=tuple[float, ...])
 
@@ -80,12 +83,12 @@ def observe(
     load = Load(
         stable_rps=stable_rps,
         panic_rps=_rate(tracks, sighting, now, now - panic_s),
-        stable_in_flight=sum(value for _, value in gauge) / len(gauge),
+        stable_in_flight=sum(map(_value, gauge)) / len(gauge),
         panic_in_flight=_recent_mean(gauge, now - panic_s),
         in_flight=in_flight,
         held=held,
         full=full,
-        idle=full and stable_rps == 0 and not any(value for _, value in gauge),
+        idle=full and stable_rps == 0 and not any(map(_value, gauge)),
     )
     return Window(tracks, gauge, since), load
 

@@ -36,7 +36,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """`count` is what should be; `need` what the load alone asks for; `burst` whether it is a panic right now."""
+    """`count` is what should be; `burst` says that it is a panic right now.
+
+    `need` is what the load asks for by the short window: the largest within the stabilisation time is where a way
+    down stops. The short window forgets a past load at once, so the fleet goes down in few decisions and not step by
+    step along the slow average.
+    """
 
     count: int
     need: int
@@ -50,11 +55,12 @@ def recommend(policy: PolicySettings, seen: Observation) -> Recommendation:
         return Recommendation(seen.desired, seen.desired, burst=False, reasons=("no data from any proxy: holding",))
     rule = _target if policy.kind == "target" else _threshold
     need, burst, reasons = rule(policy, seen, seen.load)
+    rush = _rush(policy, seen.load) if policy.kind == "target" else need
     if seen.load.held and not seen.serving and need < 1:
         need, reasons = 1, [*reasons, f"{seen.load.held} held and nothing serves"]
     count = _not_down_yet(policy, seen, seen.load, need, reasons) if need < seen.desired else need
     count = _step_limits(policy, seen, count, reasons)
-    return Recommendation(_bounds(policy, count, reasons), need, burst, tuple(reasons))
+    return Recommendation(_bounds(policy, count, reasons), rush, burst, tuple(reasons))
 
 
 def _target(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int, bool, list[str]]:
@@ -91,6 +97,10 @@ def _need(policy: PolicySettings, rps: float | None, in_flight: float) -> tuple[
     return max(needs, default=(0.0, "no rate yet"))
 
 
+def _rush(policy: PolicySettings, load: Load) -> int:
+    return ceil(_need(policy, load.panic_rps, load.panic_in_flight)[0] - ROUNDING)
+
+
 def _threshold(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int, bool, list[str]]:
     """One more above `up_rps` per serving instance, one less when the rest would stay below `down_rps`."""
     rps = load.panic_rps
@@ -124,6 +134,9 @@ def _not_down_yet(policy: PolicySettings, seen: Observation, load: Load, need: i
     if seen.recent is not None and seen.recent > count:
         count = min(seen.recent, seen.desired)
         reasons.append(f"stabilisation: {seen.recent} were needed within {_delay_s(policy):g} s")
+    if 0 < count < seen.desired <= count + policy.tolerance * seen.desired:
+        reasons.append(f"tolerance: {count} is within {policy.tolerance:.0%} of {seen.desired}")
+        return seen.desired
     if count == 0 and not load.idle:
         reasons.append("not to zero: not idle for the whole window")
         count = min(1, seen.desired)

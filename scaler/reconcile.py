@@ -32,17 +32,17 @@ def reconcile(turn: Turn, loads: Sighting | None = None) -> None:
 
 def _replacing(turn: Turn) -> bool:
     """Whether one failing instance is to be replaced: never the last, and none while more than half fail."""
-    threshold = turn.policy.life.probe_failures
-    serving = [instance for instance in turn.instances.values() if instance.phase is Phase.SERVING]
-    doubtful = sum(1 for instance in serving if instance.misses)
-    widespread = doubtful * 2 > len(serving)
-    failing = any(instance.misses >= threshold for instance in serving)
+    serving, doubtful = turn.tally.serving, turn.tally.doubtful
+    failing = doubtful > 0 and any(
+        instance.phase is Phase.SERVING and not _healthy(turn, instance) for instance in turn.instances.values()
+    )
+    widespread = doubtful * 2 > serving
     turn.alarm(
         "widespread-failure",
         on=failing and widespread,
-        text=f"{doubtful} of {len(serving)} serving fail their probes: replacing none",
+        text=f"{doubtful} of {serving} serving fail their probes: replacing none",
     )
-    return failing and not widespread and len(serving) > 1 and not turn.state.closing
+    return failing and not widespread and serving > 1 and not turn.state.closing
 
 
 def _order(turn: Turn, count: int) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from fleet.backend import CAPACITY, LEAVING, ORDERED, Phase
+from fleet.backend import CAPACITY, ORDERED, Phase
 from fleet.registry import Change, Happening, Summary
 from scaler.messages import Effect, Publish, Report, Watch
 from scaler.state import FleetState, Instance, Policy, State
@@ -14,6 +14,8 @@ from scaler.transitions import TRANSITIONS, Signal, deadline_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+_values = attrgetter(*(item.name for item in fields(State)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +29,32 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many instances are in which part of their life."""
+    """How many instances are in which part of their life; `doubtful` ones serve, but missed a probe."""
 
     ordered: int
     serving: int
     draining: int
     leaving: int
+    doubtful: int
 
     @property
     def capacity(self) -> int:
         """What counts against max: starting, warming and serving."""
         return self.ordered + self.serving
+
+
+def _count(instances: Iterable[Instance]) -> Tally:
+    ordered = serving = draining = leaving = doubtful = 0
+    for instance in instances:
+        if instance.phase is Phase.SERVING:
+            serving += 1
+            doubtful += instance.misses > 0
+        elif instance.phase in ORDERED:
+            ordered += 1
+        else:
+            leaving += 1
+            draining += instance.phase is Phase.DRAINING
+    return Tally(ordered, serving, draining, leaving, doubtful)
 
 
 class Turn:
@@ -47,7 +64,7 @@ class Turn:
 
     def __init__(self, policy: Policy, state: State, now: float) -> None:
         self.policy = policy
-        self.state = state
+        self.state = State(*_values(state))  # a copy of our own until `finish` hands it out, so it may change in place
         self.now = now
         self.effects: list[Effect] = []
         self.notes: list[str] = []
@@ -71,18 +88,13 @@ class Turn:
     def tally(self) -> Tally:
         """The instances, counted."""
         if self._tally is None:
-            phases = Counter(instance.phase for instance in self.state.instances.values())
-            self._tally = Tally(
-                ordered=sum(phases[phase] for phase in ORDERED),
-                serving=phases[Phase.SERVING],
-                draining=phases[Phase.DRAINING],
-                leaving=sum(phases[phase] for phase in LEAVING),
-            )
+            self._tally = _count(self.state.instances.values())
         return self._tally
 
-    def set(self, **fields: Any) -> None:  # noqa: ANN401  # the names and types are those of State
-        """Replace fields of the state."""
-        self.state = replace(self.state, **fields)
+    def set(self, **values: Any) -> None:  # noqa: ANN401  # the names and types are those of State
+        """Replace fields of the working copy."""
+        for name, value in values.items():
+            object.__setattr__(self.state, name, value)
 
     def put(self, instance: Instance) -> None:
         """Add or replace an instance, without a new publication."""
@@ -92,7 +104,7 @@ class Turn:
         self._copied[instance.name] = instance
         self._tally = None
 
-    def enter(self, instance: Instance, phase: Phase, reason: str = "", **fields: Any) -> None:  # noqa: ANN401
+    def enter(self, instance: Instance, phase: Phase, reason: str = "", **values: Any) -> None:  # noqa: ANN401
         """Put the instance into a phase: its deadline begins, and the next publication shows it.
 
         Without a reason nothing is told: it only goes on as it was.
@@ -108,14 +120,14 @@ class Turn:
                 version=self.state.version + 1,
                 generation=None,
                 acted=False,
-                **fields,
+                **values,
             )
         )
         self.moved.append(f"{instance.name} {phase}")
         if reason:
             self.tell("instance", instance.name, before, phase, reason)
 
-    def move(self, name: str, signal: Signal, reason: str, **fields: Any) -> bool:  # noqa: ANN401
+    def move(self, name: str, signal: Signal, reason: str, **values: Any) -> bool:  # noqa: ANN401
         """Take the table's row for this signal; without a row, note a late answer and change nothing."""
         instance = self.instances.get(name)
         if instance is None:
@@ -125,7 +137,7 @@ class Turn:
         if phase is None:
             self.notes.append(f"late: {signal} for {name}, which is {instance.phase}")
             return False
-        self.enter(instance, phase, reason, **fields)
+        self.enter(instance, phase, reason, **values)
         return True
 
     def drop(self, name: str) -> None:
