@@ -144,7 +144,10 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the registry still knows of a scaler's earlier work; an empty store gives an empty memory."""
+    """What the registry still knows of a scaler's earlier work; an empty store gives an empty memory.
+
+    `faults` names what is stored beside the snapshot and could not be believed, one line each.
+    """
 
     snapshot: Snapshot | None = None
     serial: int = 0
@@ -152,6 +155,7 @@ class Memory:
     manual: int | None = None
     desired: int | None = None
     last_order: str = ""
+    faults: tuple[str, ...] = ()
 
 
 class Registry(Protocol):

@@ -8,7 +8,7 @@ end
 local last, giver = string.match(get(KEYS[2]) or '', '^(%d+):(%w+)$')
 local information = redis.pcall('INFO', 'server')
 local here = type(information) == 'string' and string.match(information, 'run_id:(%w+)')
-local token = plain(following(number(last)))
+local token = plain(following(number(last, STORED)))
 redis.call('SET', KEYS[1], ARGV[1] .. ':' .. token, 'PX', ARGV[2])
 redis.call('SET', KEYS[2], token .. ':' .. (here or ''))
 return {token, giver and giver == here and 1 or 0}

@@ -58,6 +58,8 @@ class RedisDesk:
                 for key, reply in ((keys.scaler, scaler), (keys.scalers, scalers), (keys.lease, lease))
                 if wrong_type(reply)
             }
+            for fault in self.snapshots.fault(registry[0]):
+                unread[keys.generation] = fault
             return Status(
                 summary=None if keys.scaler in unread else read_summary(scaler),
                 snapshot=self.snapshots.read(*registry),

@@ -11,10 +11,13 @@ from fleet.registry import BackendCounters, Happening, Order, OrderKind, ProxyRe
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# A double, Lua's only number, holds whole numbers of 15 digits exactly. A proxy's generation has one less, so that
-# the script's "1 + the highest" always has room.
-DIGITS = 15
-GENERATION_DIGITS = 14
+# A double, Lua's only number, holds whole numbers below this exactly. The other limits are those of common.lua.
+LIMIT = 10**15
+STORED_LIMIT = 2 * 10**14
+REPORTED_LIMIT = 10**14
+SERIAL_LIMIT = 10**12
+# Above the largest `max` that the settings take.
+COUNT_LIMIT = 10_001
 
 COUNTERS = ("arrivals", "completions", "refused", "errors_4xx", "errors_5xx", "in_flight", "held")
 READING_FIELDS = ("series", "uptime_ms", "generation", *COUNTERS, "outlives_agent")
@@ -27,10 +30,11 @@ def text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else "" if value is None else str(value)
 
 
-def number(value: object, digits: int = DIGITS) -> int | None:
-    """A whole number of at most that many digits, or None for anything else."""
-    if isinstance(value, bytes) and value.isdigit() and len(value) <= digits:
-        return int(value)
+def number(value: object, limit: int = LIMIT) -> int | None:
+    """A whole number from 0 to below the limit, or None for anything else."""
+    if isinstance(value, bytes) and value.isdigit() and len(value) <= len(str(LIMIT)):
+        read = int(value)
+        return read if read < limit else None
     return None
 
 
@@ -79,13 +83,13 @@ def read_summary(fields: Mapping[bytes, bytes]) -> Summary | None:
         return None
     return Summary(
         state=text(fields.get(b"state"))[:40],
-        desired=number(fields.get(b"desired")) or 0,
+        desired=number(fields.get(b"desired"), COUNT_LIMIT) or 0,
         rps=finite(fields.get(b"rps")),
         in_flight=number(fields.get(b"in_flight")),
         held=number(fields.get(b"held")),
         reasons=_texts(fields.get(b"reasons")),
         paused=fields.get(b"paused") == b"1",
-        manual=number(fields.get(b"manual")),
+        manual=number(fields.get(b"manual"), COUNT_LIMIT),
         last_order=stream_id(fields.get(b"last_order")),
     )
 
@@ -127,7 +131,7 @@ def order_fields(order: Order) -> list[str]:
 
 def read_order(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Order:
     """Raises ValueError, in one line, for an order that nobody could have placed."""
-    kind, count = text(fields.get(b"kind")), number(fields.get(b"count"))
+    kind, count = text(fields.get(b"kind")), number(fields.get(b"count"), COUNT_LIMIT)
     if kind not in set(OrderKind) or (kind == OrderKind.SCALE and count is None):
         raise ValueError(f"order {text(entry_id)}: must be one of {', '.join(OrderKind)}, scale with a count")
     return Order(OrderKind(kind), count if kind == OrderKind.SCALE else None, text(entry_id))
@@ -160,9 +164,9 @@ def read_reading(proxy: str, values: Sequence[object], detail: object) -> ProxyR
         if read is None:
             raise ValueError(_absurd(proxy, name, value))
         numbers[name] = read
-    applied = number(generation, GENERATION_DIGITS)
+    applied = number(generation, REPORTED_LIMIT)
     if applied is None:
-        raise ValueError(_absurd(proxy, "generation", generation))
+        raise ValueError(_absurd(proxy, "generation", generation, REPORTED_LIMIT))
     if not isinstance(series, bytes) or not 0 < len(series) <= MAX_SERIES:
         raise ValueError(f"proxy {proxy}: series must be a short text, was {text(series)[:80]!r}")
     return ProxyReading(
@@ -175,8 +179,8 @@ def read_reading(proxy: str, values: Sequence[object], detail: object) -> ProxyR
     )
 
 
-def _absurd(proxy: str, name: str, value: object) -> str:
-    return f"proxy {proxy}: {name} must be a whole number of at most {DIGITS} digits, was {text(value)[:80]!r}"
+def _absurd(proxy: str, name: str, value: object, limit: int = LIMIT) -> str:
+    return f"proxy {proxy}: {name} must be a whole number below {limit:.0e}, was {text(value)[:80]!r}"
 
 
 def _backend_counters(proxy: str, detail: object) -> Mapping[str, BackendCounters]:
@@ -192,7 +196,7 @@ def _backend_counters(proxy: str, detail: object) -> Mapping[str, BackendCounter
 def _counters_of(proxy: str, name: str, entry: object) -> BackendCounters:
     match entry:
         case [int(arrivals), int(errors), int(refused), int(in_flight), int() | float() as total_ms] if all(
-            0 <= value < 10**DIGITS for value in entry
+            0 <= value < LIMIT for value in entry
         ):
             return BackendCounters(arrivals, errors, refused, in_flight, float(total_ms))
         case _:

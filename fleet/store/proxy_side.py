@@ -56,17 +56,14 @@ class RedisNoticeboard:
             pipeline = self.client.pipeline(transaction=True)
             for command in self.snapshots.wanted:
                 pipeline.execute_command(*command)
-            snapshot = self.snapshots.read(*await pipeline.execute(raise_on_error=False))
+            registry = await pipeline.execute(raise_on_error=False)
+            snapshot, faults = self.snapshots.read(*registry), self.snapshots.fault(registry[0])
         if snapshot is not None and snapshot.faults and not snapshot.backends:
-            self._warn(snapshot.faults)
-            return None
-        self._last = snapshot
-        return snapshot
-
-    def _warn(self, faults: tuple[str, ...]) -> None:
-        if faults != self._warned:
-            self._warned = faults
+            faults, snapshot = snapshot.faults, None
+        if faults and faults != self._warned:
             log.warning("registry not readable", faults=faults)
+        self._last, self._warned = snapshot, faults
+        return snapshot
 
     async def report(self, reading: ProxyReading) -> None:
         """Write this proxy's counters and its sign of life."""

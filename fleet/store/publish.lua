@@ -27,11 +27,10 @@ if not everything and (stored ~= ARGV[6] or redis.pcall('HLEN', KEYS[2]) ~= tonu
   return {'everything'}
 end
 
-local generation = number(stored)
+local generation = number(stored, STORED)
 for at = 9, #KEYS do
   local applied = redis.pcall('HGET', KEYS[at], 'generation')
-  -- 14 digits, so that no proxy's garbage can use up the 15.
-  generation = math.max(generation, number(type(applied) == 'string' and applied, 14))
+  generation = math.max(generation, number(type(applied) == 'string' and applied, REPORTED))
 end
 generation = plain(following(generation))
 
@@ -55,7 +54,7 @@ for at = first, last, piece do
 end
 redis.call('SET', KEYS[3], ARGV[8])
 redis.call('SET', KEYS[4], generation)
-redis.call('SET', KEYS[5], plain(math.max(number(get(KEYS[5])), number(ARGV[9]))))
+redis.call('SET', KEYS[5], plain(math.max(number(get(KEYS[5]), SERIAL), number(ARGV[9], SERIAL))))
 record(KEYS[7], ARGV[3], last + 1, tonumber(ARGV[4]))
 redis.call('PUBLISH', ARGV[2], generation)
 return {'published', generation}

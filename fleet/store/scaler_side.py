@@ -12,10 +12,12 @@ import structlog
 
 from fleet.backend import Backend, Phase
 from fleet.errors import RefusedError, StoreUnavailableError
-from fleet.registry import LEASE_TTL_S, Lease, Memory, Order, Sighting
+from fleet.registry import LEASE_TTL_S, Lease, Memory, Order, Sighting, Summary
 from fleet.store.connection import TIMEOUT_S, reaching, wrong_type
 from fleet.store.fields import (
+    COUNT_LIMIT,
     EVENT_FIELDS,
+    SERIAL_LIMIT,
     happening_fields,
     number,
     read_order,
@@ -31,7 +33,7 @@ from fleet.store.snapshots import SnapshotReader
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fleet.registry import Change, Happening, Summary
+    from fleet.registry import Change, Happening
 
 SCALERS_KEPT_S = 3600
 EVENTS_KEPT = 10_000
@@ -60,6 +62,7 @@ class RedisRegistry:
     keys: Keys
     snapshots: SnapshotReader
     _written: Written | None = None
+    _members: tuple[bytes, ...] = ()
     _ignored_order: str = ""
     _closed: threading.Event = field(default_factory=threading.Event)
     _sightings: SightingReader = field(init=False)
@@ -100,7 +103,7 @@ class RedisRegistry:
                 case b"everything":
                     before = None
                 case b"proxies":
-                    self._sightings.remember(text(proxy) for proxy in details)
+                    self._members = tuple(details)
                 case _:
                     raise RefusedError(f"the lease is not (or no longer) {_held(lease)}'s; nothing was published")
 
@@ -119,7 +122,8 @@ class RedisRegistry:
         head = [_held(lease), keys.changes, EVENTS_KEPT, EVENT_WIDTH, keys.proxy_prefix, *base, serving, change.serial]
         lists = [len(summary), *summary, len(entries), *entries, len(removed), *removed]
         fixed = [keys.lease, keys.backends, keys.instances, keys.generation, keys.serial, keys.scaler, keys.events]
-        proxies = [keys.proxies, *(keys.proxy(proxy) for proxy in self._sightings.known)]
+        prefix = keys.proxy_prefix.encode()
+        proxies = [keys.proxies, *(prefix + member for member in self._members)]
         reply: list[bytes] = self._run(
             "publish", [*fixed, *proxies], [*head, *lists, *happening_fields(change.happenings)]
         )
@@ -142,12 +146,23 @@ class RedisRegistry:
             for command in (*self.snapshots.wanted, ("GET", self.keys.serial), ("HGETALL", self.keys.scaler)):
                 pipeline.execute_command(*command)
             *registry, serial, scaler = pipeline.execute(raise_on_error=False)
-            snapshot = self.snapshots.read(*registry)
-            summary = None if wrong_type(scaler) else read_summary(scaler)
-            last = 0 if wrong_type(serial) else number(serial) or 0
-        if summary is None:
-            return Memory(snapshot, last)
-        return Memory(snapshot, last, summary.paused, summary.manual, summary.desired, summary.last_order)
+            snapshot, faults = self.snapshots.read(*registry), list(self.snapshots.fault(registry[0]))
+            last = None if wrong_type(serial) else number(serial, SERIAL_LIMIT)
+            if last is None and serial is not None:
+                faults.append(f"{self.keys.serial}: must be a whole number below {SERIAL_LIMIT:.0e}")
+            if wrong_type(scaler):
+                faults.append(f"{self.keys.scaler}: must be a hash, is of another type")
+                scaler = {}
+        summary = read_summary(scaler) or Summary("", 0)
+        return Memory(
+            snapshot=snapshot,
+            serial=last or 0,
+            paused=summary.paused,
+            manual=summary.manual,
+            desired=number(scaler.get(b"desired"), COUNT_LIMIT),
+            last_order=summary.last_order,
+            faults=tuple(faults),
+        )
 
     def orders(self, after: str) -> Sequence[Order]:
         """Orders placed after the one of that id, oldest first; "" begins at the oldest kept."""
@@ -205,7 +220,7 @@ class RedisRegistry:
         if not self._run(script, keys, arguments):
             raise RefusedError(f"the lease is not (or no longer) {_held(lease)}'s; nothing was written")
 
-    def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:  # noqa: ANN401  # a script's reply
+    def _run(self, script: str, keys: list[Any], arguments: list[Any]) -> Any:  # noqa: ANN401  # a script's reply
         if script not in self._scripts:
             self._scripts[script] = self.client.register_script(source(script))
         with reaching(self.shown):

@@ -14,7 +14,7 @@ from fleet.store.fields import READING_FIELDS, read_reading, text
 from fleet.store.keys import Keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 
 PROXY_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -26,24 +26,20 @@ class SightingReader:
 
     client: redis.Redis
     keys: Keys
-    known: tuple[str, ...] = ()
+    _known: tuple[str, ...] = ()
     _faults: list[str] = field(default_factory=list)
 
     def read(self, *, detail: bool) -> Sighting:
         """Every proxy's counters as they are now."""
-        replies = self._ask(self.known, detail=detail)
-        listed, readings = replies[0], dict(zip(self.known, replies[1:], strict=True))
+        replies = self._ask(self._known, detail=detail)
+        listed, readings = replies[0], dict(zip(self._known, replies[1:], strict=True))
         self._faults = []
         ids = self._ids(listed)
         new = tuple(proxy for proxy in ids if proxy not in readings)
         if new:
             readings |= dict(zip(new, self._ask(new, detail=detail)[1:], strict=True))
-        self.known = ids
+        self._known = ids
         return self._sighting(ids, readings)
-
-    def remember(self, ids: Iterable[str]) -> None:
-        """Take over ids that another answer of the store gave."""
-        self.known = tuple(ids)
 
     def _ask(self, ids: Sequence[str], *, detail: bool) -> list[object]:
         names = [*READING_FIELDS, "backends"] if detail else list(READING_FIELDS)

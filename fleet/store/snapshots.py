@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fleet.backend import Backend, Network, instance_number, parse_backend
 from fleet.registry import Snapshot
 from fleet.store.connection import wrong_type
-from fleet.store.fields import number, text
+from fleet.store.fields import STORED_LIMIT, number, text
 from fleet.store.keys import Keys
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ class SnapshotReader:
 
         A set that cannot be read as a whole gives a snapshot without backends that has a fault.
         """
-        if wrong_type(generation) or not isinstance(generation, bytes):
-            return None
-        current = number(generation)
+        current = None if wrong_type(generation) else number(generation, STORED_LIMIT)
         if current is None:
             return None
         if wrong_type(backends):
@@ -46,6 +44,13 @@ class SnapshotReader:
         if not entries and serving:
             return Snapshot(current, {}, (f"{self.keys.backends}: must hold {serving} serving ones, is absent",))
         return self._snapshot(current, entries)
+
+    def fault(self, generation: object) -> tuple[str, ...]:
+        """Why `read` took that reply for no data, where it is not simply absent."""
+        if generation is None or (not wrong_type(generation) and number(generation, STORED_LIMIT) is not None):
+            return ()
+        shown = "of another type" if wrong_type(generation) else repr(text(generation)[:80])
+        return (f"{self.keys.generation}: must be a whole number below {STORED_LIMIT:.0e}, was {shown}",)
 
     def _snapshot(self, generation: int, entries: Mapping[bytes, bytes]) -> Snapshot:
         parsed: dict[bytes, tuple[bytes, Backend]] = {}
