@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from flamegraph.options import RenderOptions
     from flamegraph.profile import Profile
+    from flamegraph.readers.detect import ReadOptions
 
 # Inputs of this size take long enough to say so.
 LONG_WORK_BYTES = 20_000_000
@@ -155,9 +156,9 @@ def _refuse_without_stacks(profile: Profile, names: Iterable[str]) -> None:
     name = ", ".join(map(_shown, names))
     if profile.totals:
         raise ProfileError(
-            f"{name}: aggregated, without stacks. Record with raw: true (StackProf.run(raw: true), "
-            "use StackProf::Middleware, raw: true; rack-mini-profiler and app_profiler do so by themselves); "
-            f"`flamegraph info {name}` prints its tables"
+            f"{name}: aggregated, without stacks; `flamegraph info` prints its tables. Stacks are recorded with "
+            "raw: true: StackProf.run(raw: true), use StackProf::Middleware, raw: true; rack-mini-profiler's "
+            "pp=flamegraph, rails-mini-profiler and app_profiler set it themselves"
         )
     raise ProfileError(f"{name}: no samples" + (" are left after the filters" if profile.stacks else ""))
 
@@ -197,7 +198,7 @@ def _write_picture(name: str, svg: str) -> None:
         write_text(name, [svg])
         return
     try:
-        import cairosvg
+        import cairosvg  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         raise ValueError(
             f"{name}: PNG needs cairosvg, which comes with the extra `png`: pip install 'stoker[png]'"

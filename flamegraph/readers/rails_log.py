@@ -57,7 +57,7 @@ def detect(data: bytes) -> bool:
 
 
 def read(data: bytes, options: ReadOptions) -> Profile:
-    """Read every exception that the options ask for; raises ProfileError where there is none with a backtrace."""
+    """Read every exception that the options ask for; raises ProfileError where there is none."""
     if options.since and not SINCE.fullmatch(options.since):
         raise ProfileError(f"--since is a time as 2026-11-23T02:05, was {options.since!r}")
     found, broken = _exceptions(data)
@@ -65,16 +65,15 @@ def read(data: bytes, options: ReadOptions) -> Profile:
     kept = [
         each
         for each in found
-        if each.places
-        and each.time >= since
+        if each.time >= since
         and (not options.path or (each.request is not None and each.request.path.startswith(options.path)))
         and (not options.exception or each.name == options.exception)
     ]
     if not kept:
-        without = f"none of its {len(found)} exceptions has a backtrace and is asked for" if found else "no exception"
-        raise ProfileError(f"a log with {without}")
-    bare = sum(not each.places for each in found)
-    return _profile(kept, [f"{bare} exceptions without a backtrace left out"] * (bare > 0) + broken)
+        none = f"none of its {len(found)} exceptions is asked for" if found else "no exception"
+        raise ProfileError(f"a log, but {none}")
+    bare = sum(not each.places for each in kept)
+    return _profile(kept, [f"{bare} of the exceptions were logged without a backtrace"] * (bare > 0) + broken)
 
 
 def _exceptions(data: bytes) -> tuple[list[Raised], list[str]]:
@@ -117,7 +116,7 @@ class _Log:
             path = started[2].partition("?")[0]
             self.lanes.setdefault(key, Lane()).start(Request(started[1], path))
         elif completed := COMPLETED.match(text):
-            self.lanes.setdefault(key, Lane()).complete(failed=completed[1].startswith("5"))
+            self.lanes.setdefault(key, Lane()).complete(int(completed[1]))
         elif (name := RAISED.match(text)) and text[:9] != "Completed":
             self._raise(key, name)
         elif begins and text.strip():

@@ -15,32 +15,37 @@ class Request:
 
 @dataclass(slots=True)
 class Lane:
-    """The requests of one process, or of one tag, that may still run.
+    """The requests of one process, or of one tag, that may still log an exception.
 
-    Lines do not say which request of a process they end. So those that ended without being known are only
-    counted, and forgotten when all that began have ended.
+    Rails logs an exception after the answer, and routing errors without one. A line that ends a request does not
+    say which. So where several run, ends are only counted, and all is forgotten when all that began have ended.
     """
 
     running: list[Request] = field(default_factory=list)
     ended: int = 0
-    failed: list[Request | None] = field(default_factory=list)
+    refused: list[Request | None] = field(default_factory=list)
+    overlapped: bool = False
 
     def start(self, request: Request) -> None:
-        """A request begins."""
+        """A request begins; where requests never overlapped, the one before is over for good."""
+        if self.running:
+            self.overlapped = True
+        if not self.overlapped:
+            self.refused.clear()
         self.running.append(request)
 
-    def complete(self, *, failed: bool) -> None:
-        """One of the running requests ends, with an answer of 500 or another."""
+    def complete(self, status: int) -> None:
+        """One of the running requests is answered; with 400 or more, its exception may follow."""
         request = self._end()
-        if failed:
-            self.failed.append(request)
+        if status >= 400:
+            self.refused.append(request)
 
     def raise_one(self) -> Request | None:
-        """The request that raised, or None where it could be one of several; Rails logs it after the answer."""
-        if not self.failed:
+        """The request that raised, or None where it could be one of several."""
+        if not self.refused:
             return self._end()
-        request = self.failed[0] if len(self.failed) == 1 else None
-        self.failed.clear()
+        request = self.refused[0] if len(self.refused) == 1 and not self.running else None
+        self.refused.clear()
         return request
 
     def _end(self) -> Request | None:

@@ -91,7 +91,7 @@ def from_table(table: Table, title: str = "", source: str = NAME) -> Profile:
         metadata=metadata,
         source=source,
         gc_samples=_integer(table, "gc_samples"),
-        totals=() if stacks else _totals(listed, len(frames), index_of),
+        totals=() if stacks else _totals(listed, len(frames), index_of, _integer(table, "samples") or 0),
     )
 
 
@@ -173,7 +173,7 @@ def _stopped(metadata: Mapping[str, object], starts: list[int] | None) -> int | 
     return stopped - starts[0]
 
 
-def _totals(listed: Table, size: int, index_of: Mapping[object, int]) -> list[FrameTotals]:
+def _totals(listed: Table, size: int, index_of: Mapping[object, int], most: int) -> list[FrameTotals]:
     """What an aggregated dump says of each frame, those of one name, file and line added up."""
     own, whole = [0] * size, [0] * size
     callees: list[dict[int, int]] = [{} for _ in range(size)]
@@ -188,4 +188,5 @@ def _totals(listed: Table, size: int, index_of: Mapping[object, int]) -> list[Fr
             to = _place(callee, index_of, -1)
             if to >= 0 and isinstance(calls, int):
                 callees[at][to] = callees[at].get(to, 0) + calls
-    return list(map(FrameTotals, own, whole, callees))
+    # Ids that share a name may be on one stack, so their sum can count a sample twice.
+    return [FrameTotals(mine, min(all_, most), calls) for mine, all_, calls in zip(own, whole, callees, strict=True)]
