@@ -134,7 +134,8 @@ def _not_down_yet(policy: PolicySettings, seen: Observation, load: Load, need: i
     if seen.recent is not None and seen.recent > count:
         count = min(seen.recent, seen.desired)
         reasons.append(f"stabilisation: {seen.recent} were needed within {_delay_s(policy):g} s")
-    if 0 < count < seen.desired <= count + policy.tolerance * seen.desired:
+    near = policy.kind == "target" and seen.desired - count <= policy.tolerance * seen.desired
+    if 0 < count < seen.desired and near:
         reasons.append(f"tolerance: {count} is within {policy.tolerance:.0%} of {seen.desired}")
         return seen.desired
     if count == 0 and not load.idle:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from fleet.settings import InstanceSettings
+from scaler.messages import Census
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from scaler.messages import Census
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +62,35 @@ class Actuator(Protocol):
 
     def running(self) -> Census:
         """What is there by labels of this fleet and app, running or exited, and which hosts answered."""
+
+
+def attempt_start(actuator: Actuator, orders: Sequence[StartOrder]) -> list[Started | Failed]:
+    """`start`, with one result an order whatever happens."""
+    try:
+        results = actuator.start(orders)
+    except Exception as error:  # noqa: BLE001  # the one broad except: a hand's bug must not stop the loop
+        return [Failed(order.name, _in_a_line(error)) for order in orders]
+    told = {result.name for result in results}
+    return [*results, *(Failed(order.name, "the actuator did not say") for order in orders if order.name not in told)]
+
+
+def attempt_stop(actuator: Actuator, name: str, host: str, grace_s: float) -> str:
+    """`stop`; says why it may still be there, "" where it is gone."""
+    try:
+        actuator.stop(name, host, grace_s)
+    except Exception as error:  # noqa: BLE001  # as above
+        return _in_a_line(error)
+    return ""
+
+
+def attempt_census(actuator: Actuator, asked_at: float) -> Census:
+    """`running`; a hand that cannot count leaves a census in which no host answered."""
+    try:
+        return actuator.running()
+    except Exception as error:  # noqa: BLE001  # as above
+        return Census(asked_at, faults=(_in_a_line(error),))
+
+
+def _in_a_line(error: Exception) -> str:
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if isinstance(error, RuntimeError | ValueError | OSError) else f"{type(error).__name__}: {words}"

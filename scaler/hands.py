@@ -1,0 +1,106 @@
+"""The actuator and the probes behind threads: calls that block become events, a hung one holds only its own place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from fleet.settings import InstanceSettings
+from scaler.actuators.actuator import Actuator, Failed, StartOrder, attempt_census, attempt_start, attempt_stop
+from scaler.messages import Adopted, Counted, Event, Outcome, Start, Started, StartFailed, Stop, StopFailed, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fleet.registry import Memory
+
+
+class Prober(Protocol):
+    """Who asks instances whether they are ready."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def close(self) -> None:
+        """End."""
+
+    def set_targets(self, targets: Iterable[tuple[str, str, float]]) -> None:
+        """Probe exactly these `(name, url, every_s)` from now on."""
+
+
+@dataclass(slots=True)
+class Hands:
+    """Performs acts in the background; `answer` takes the events that come of them, from any thread.
+
+    `definitions` holds the instance definition of each spec; `probe_once` asks each url one time.
+    """
+
+    actuator: Actuator
+    definitions: Mapping[str, InstanceSettings]
+    probe_once: Callable[[Mapping[str, str]], Mapping[str, Outcome]]
+    answer: Callable[[Event], None]
+    now: Callable[[], float]
+    parallel: int
+    _starts: ThreadPoolExecutor = field(init=False)
+    _stops: ThreadPoolExecutor = field(init=False)
+    _counts: ThreadPoolExecutor = field(init=False)
+    _counting: bool = False
+
+    def __post_init__(self) -> None:
+        self._starts = ThreadPoolExecutor(self.parallel, thread_name_prefix="start")
+        self._stops = ThreadPoolExecutor(self.parallel, thread_name_prefix="stop")
+        self._counts = ThreadPoolExecutor(2, thread_name_prefix="census")
+
+    def start(self, effect: Start) -> None:
+        """Start each placement; a play takes all of them in one call, an engine one call each."""
+        orders = [
+            StartOrder(item.name, item.host, item.spec, self.definitions[item.spec]) for item in effect.placements
+        ]
+        for batch in [orders] if self.actuator.batches else [[order] for order in orders]:
+            self._starts.submit(self._start, batch)
+
+    def _start(self, orders: list[StartOrder]) -> None:
+        for result in attempt_start(self.actuator, orders):
+            if isinstance(result, Failed):
+                event: Event = StartFailed(self.now(), result.name, result.reason, result.exit_code, result.log)
+            else:
+                event = Started(self.now(), result.name, result.url, result.host)
+            self.answer(event)
+
+    def stop(self, effect: Stop) -> None:
+        """Stop and remove one instance."""
+        self._stops.submit(self._stop, effect)
+
+    def _stop(self, effect: Stop) -> None:
+        trouble = attempt_stop(self.actuator, effect.name, effect.host, effect.grace_s)
+        now = self.now()
+        self.answer(StopFailed(now, effect.name, trouble) if trouble else Stopped(now, effect.name))
+
+    def count(self) -> None:
+        """Take a census, unless one is under way: its answer serves both."""
+        if not self._counting:
+            self._counting = True
+            self._counts.submit(self._count)
+
+    def _count(self) -> None:
+        census = attempt_census(self.actuator, self.now())
+        self._counting = False
+        self.answer(Counted(self.now(), census))
+
+    def survey(self, memory: Memory) -> None:
+        """Find what runs and which of it is ready, for the start of a term."""
+        self._counts.submit(self._survey, memory)
+
+    def _survey(self, memory: Memory) -> None:
+        census = attempt_census(self.actuator, self.now())
+        urls = {item.name: item.url for item in census.found if item.running and item.url is not None}
+        outcomes = self.probe_once(urls)
+        ready = frozenset(name for name, outcome in outcomes.items() if outcome is Outcome.READY)
+        self.answer(Adopted(self.now(), census, memory, ready))
+
+    def close(self) -> None:
+        """Begin nothing more; what is under way may end on its own."""
+        for pool in (self._starts, self._stops, self._counts):
+            pool.shutdown(wait=False, cancel_futures=True)

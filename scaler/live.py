@@ -1,0 +1,318 @@
+"""The real world: counters and lease from the store, acts by the actuator, events from threads through one queue."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from dataclasses import replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from fleet.errors import RefusedError, StoreUnavailableError
+from fleet.registry import Meter, Registry
+from scaler.messages import (
+    Closed,
+    Count,
+    Deposed,
+    Elected,
+    Event,
+    Forget,
+    Look,
+    Ordered,
+    Outcome,
+    Probed,
+    Publish,
+    Published,
+    Refused,
+    Report,
+    Start,
+    Stop,
+    Survey,
+    Tick,
+    Unpublished,
+    Watch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fleet.registry import Change, Happening, Lease
+    from scaler.hands import Hands, Prober
+    from scaler.messages import Effect
+
+UNTOLD_LIMIT = 1000
+RECONNECT_S = 1.0
+CLOSING_LIMIT_S = 120.0
+
+log = structlog.get_logger()
+
+
+class Store(Registry, Meter, Protocol):
+    """What the live world needs of the shared store: both roles, and to be woken."""
+
+    def wakes(self) -> Iterator[None]:
+        """Yield at every wake or order; blocks."""
+
+    def close(self) -> None:
+        """End `wakes`."""
+
+
+class Ending(Enum):
+    """How the run is to end. LEAVE: the instances go on for the next scaler; CLOSE: everything drains and stops."""
+
+    LEAVE = auto()
+    CLOSE = auto()
+
+
+class Wake(Enum):
+    """Somebody wants the scaler to look at once."""
+
+    NOW = auto()
+
+
+class Live:
+    """A World. `scaler` is this scaler's id, `now` the clock of all events."""
+
+    def __init__(
+        self, scaler: str, store: Store, hands: Hands, prober: Prober, now: Callable[[], float], tick_s: float
+    ) -> None:
+        self._scaler = scaler
+        self._store = store
+        self._hands = hands
+        self._prober = prober
+        self._now = now
+        self._tick_s = tick_s
+        self._inbox: queue.SimpleQueue[Event | Ending | Wake] = queue.SimpleQueue()
+        self._soon: deque[Event] = deque()
+        self._lease: Lease | None = None
+        self._renewed_at: float | None = None
+        self._next_tick = now()
+        self._order = ""
+        self._untold: list[Happening] = []
+        self._reached = False
+        self._unreachable = False
+        self._closing_until: float | None = None
+        self._watched: frozenset[tuple[str, str, float]] = frozenset()
+        self._last_outcomes: dict[str, Outcome] = {}
+        self._over = threading.Event()
+
+    # What other threads call
+
+    def answer(self, event: Event) -> None:
+        """Take an event that came of an act."""
+        self._inbox.put(event)
+
+    def probed(self, name: str, outcome: Outcome, detail: str) -> None:
+        """Take what a probe saw; one good answer after another says nothing new."""
+        if outcome is Outcome.READY and self._last_outcomes.get(name) is Outcome.READY:
+            return
+        self._last_outcomes[name] = outcome
+        self._inbox.put(Probed(self._now(), name, outcome, detail))
+
+    def end(self, ending: Ending) -> None:
+        """Ask for the end of the run; safe in a signal handler."""
+        self._inbox.put(ending)
+
+    # The World
+
+    def start(self) -> None:
+        """Begin to listen for wakes and to probe."""
+        threading.Thread(target=self._listen, name="wakes", daemon=True).start()
+        self._prober.start()
+
+    def close(self) -> None:
+        """Give the lease back and end what runs in the background."""
+        self._over.set()
+        self._prober.close()
+        self._hands.close()
+        if self._lease is not None:
+            try:
+                self._store.release(self._lease)
+            except StoreUnavailableError as error:
+                log.warning("lease not released", reason=str(error))
+        self._store.close()
+
+    def next_event(self) -> Event | None:
+        """Wait for what comes first: an answer, a wake, the next tick. None once the run is to end."""
+        while not self._soon:
+            now = self._now()
+            if self._closing_until is not None and now >= self._closing_until:
+                log.warning("not everything stopped in time; the rest is left to the next start")
+                return None
+            if now >= self._next_tick:
+                return self._look()
+            try:
+                item = self._inbox.get(timeout=self._next_tick - now)
+            except queue.Empty:
+                continue
+            if item is Wake.NOW:
+                self._next_tick = self._now()
+            elif not isinstance(item, Ending | Wake):
+                return item
+            elif item is Ending.LEAVE or self._lease is None:
+                return None
+            else:
+                self._closing_until = self._now() + CLOSING_LIMIT_S
+                return Closed(self._now())
+        return self._soon.popleft()
+
+    def perform(self, effect: Effect) -> None:
+        """Do what is quick here, hand the rest to threads."""
+        match effect:
+            case Publish() | Report() | Forget():
+                self._write(effect)
+            case Start():
+                self._hands.start(effect)
+            case Stop():
+                self._hands.stop(effect)
+            case Watch():
+                self._watch(effect)
+            case Look() | Count() | Survey():
+                self._read(effect)
+
+    def _watch(self, effect: Watch) -> None:
+        """Probe the new set; what changed in it is news again, even where it answers as before."""
+        changed = {name for name, _, _ in self._watched.symmetric_difference(effect.targets)}
+        self._watched = frozenset(effect.targets)
+        self._last_outcomes = {name: seen for name, seen in self._last_outcomes.items() if name not in changed}
+        self._prober.set_targets(effect.targets)
+
+    def _look(self) -> Event:
+        """One tick: the lease first, then the orders, then the counters."""
+        self._next_tick = max(self._next_tick + self._tick_s, self._now())
+        try:
+            event = self._hold_lease()
+            if event is None:
+                self._take_orders()
+                event = Tick(self._now(), self._store.sight(detail=False), self._renewed_at)
+        except StoreUnavailableError as error:
+            if not self._reached:
+                raise
+            self._lost(error)
+            return Tick(self._now(), None)
+        self._reached = True
+        if self._unreachable:
+            self._unreachable = False
+            log.info("the store answers again")
+        return event
+
+    def _hold_lease(self) -> Event | None:
+        """Renew or take the lease; an event where that changed who acts."""
+        sent_at = self._now()
+        if self._lease is not None:
+            if self._store.renew(self._lease):
+                self._renewed_at = sent_at
+                return None
+            self._lease = self._renewed_at = None
+            return Deposed(self._now(), "the lease ran out or was taken")
+        self._lease = self._store.acquire(self._scaler)
+        if self._lease is None:
+            return None
+        self._renewed_at = sent_at
+        self._next_tick = self._now()
+        act_from = sent_at if self._lease.settled else sent_at + self._lease.ttl_s
+        log.info("acting", scaler=self._scaler, token=self._lease.token)
+        return Elected(self._now(), self._lease.token, sent_at, act_from, self._lease.ttl_s)
+
+    def _take_orders(self) -> None:
+        if self._lease is None:
+            return
+        for order in self._store.orders(self._order):
+            self._order = order.id
+            self._soon.append(Ordered(self._now(), order))
+
+    def _lost(self, error: StoreUnavailableError) -> None:
+        if not self._unreachable:
+            self._unreachable = True
+            log.warning("holding: the store cannot be used", reason=str(error))
+
+    def _write(self, effect: Publish | Report | Forget) -> None:
+        lease = self._lease
+        if lease is None:
+            return
+        try:
+            match effect:
+                case Publish():
+                    generation = self._store.publish(lease, self._with_untold(effect.change))
+                    self._soon.append(Published(self._now(), effect.version, generation))
+                    self._shown(effect.change)
+                case Report():
+                    self._report(lease, effect)
+                case Forget():
+                    self._store.forget(effect.proxy)
+        except RefusedError as error:
+            self._lease = self._renewed_at = None
+            self._soon.append(Refused(self._now(), str(error)))
+        except StoreUnavailableError as error:
+            self._lost(error)
+            self._keep_untold(effect)
+            if isinstance(effect, Publish):
+                self._soon.append(Unpublished(self._now(), effect.version, str(error)))
+
+    def _report(self, lease: Lease, effect: Report) -> None:
+        self._store.summarise(lease, effect.summary)
+        told = [*self._untold, *effect.happenings]
+        if told:
+            self._store.record(lease, told)
+            self._untold.clear()
+        _log(effect.happenings)
+
+    def _with_untold(self, change: Change) -> Change:
+        return replace(change, happenings=(*self._untold, *change.happenings)) if self._untold else change
+
+    def _shown(self, change: Change) -> None:
+        self._untold.clear()
+        _log(change.happenings)
+        if self._closing_until is not None and not change.backends:
+            self._inbox.put(Ending.LEAVE)
+
+    def _keep_untold(self, effect: Publish | Report | Forget) -> None:
+        """Keep the history of an outage for later, the newest of it where it is long."""
+        if not isinstance(effect, Forget):
+            news = effect.change.happenings if isinstance(effect, Publish) else effect.happenings
+            self._untold = [*self._untold, *news][-UNTOLD_LIMIT:]
+
+    def _read(self, effect: Look | Count | Survey) -> None:
+        try:
+            match effect:
+                case Look():
+                    sighting = self._store.sight(detail=True)
+                    self._soon.append(Tick(self._now(), sighting, self._renewed_at, detail=True))
+                case Count():
+                    self._hands.count()
+                case Survey():
+                    memory = self._store.recall()
+                    self._order = max(self._order, memory.last_order, key=_order_key)
+                    self._hands.survey(memory)
+        except StoreUnavailableError as error:
+            self._lost(error)
+            if isinstance(effect, Survey):
+                self._lease = self._renewed_at = None
+                self._soon.append(Deposed(self._now(), f"the store was lost before the survey: {error}"))
+
+    def _listen(self) -> None:
+        """Turn every wake into a tick at once; reconnect with a pause after a broken connection."""
+        while not self._over.is_set():
+            try:
+                for _ in self._store.wakes():
+                    self._inbox.put(Wake.NOW)
+            except StoreUnavailableError:
+                self._over.wait(RECONNECT_S)
+
+
+def _order_key(order: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in order.split("-") if part.isdigit())
+
+
+def _log(happenings: tuple[Happening, ...]) -> None:
+    for item in happenings:
+        log.info(
+            item.kind,
+            subject=item.subject,
+            before=str(item.before),
+            after=str(item.after),
+            reasons="; ".join(item.reasons),
+        )

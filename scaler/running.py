@@ -1,0 +1,104 @@
+"""A scaler process: settings in, the world put together, the loop run until a signal ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from fleet.clock import Clock
+from fleet.memory import MemoryStore
+from fleet.store.opening import open_registry
+from scaler.actuators.definition import definition_hash
+from scaler.actuators.opening import open_actuator
+from scaler.actuators.probe import Prober, probe_once
+from scaler.driver import drive
+from scaler.hands import Hands
+from scaler.live import Ending, Live
+from scaler.messages import Outcome
+from scaler.shadow import ShadowActuator, ShadowProber, ShadowStore
+from scaler.state import Policy, State
+from scaler.trace import TraceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from fleet.settings import Settings
+    from scaler.actuators.actuator import Actuator
+    from scaler.live import Store
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What of the settings steers the machine."""
+    pulls = settings.actuator.kind != "process" and settings.instance.pull != "never"
+    return Policy(
+        app=settings.app,
+        spec=definition_hash(settings.instance),
+        sizes=settings.policy,
+        life=settings.life,
+        pull_s=settings.instance.pull_timeout_s if pulls else 0.0,
+    )
+
+
+def trace_path(settings: Settings, *, shadow: bool = False) -> Path:
+    """Where the trace of this app's scaler is written."""
+    kind = "shadow" if shadow else "scaler"
+    return settings.state_path / f"{settings.app}.{kind}.trace"
+
+
+def run_scaler(settings: Settings, *, shadow: bool = False) -> None:
+    """Run until SIGTERM (the instances stay, for the next scaler to adopt) or SIGINT (everything drains and stops).
+
+    Raises SettingsError when the actuator cannot work and StoreUnavailableError when the store cannot be reached at
+    the start; later on, an outage only holds the scaler.
+    """
+    clock = Clock()
+    policy = policy_of(settings)
+    real = open_registry(settings)
+    scaler = settings.scaler_id or f"{socket.gethostname()}-{os.getpid()}"
+    if shadow:
+        actuator, store = _pretending(real, clock)
+    else:
+        actuator, store = open_actuator(settings, clock.now), real
+    world: Live
+
+    def once(urls: Mapping[str, str]) -> Mapping[str, Outcome]:
+        if shadow:
+            return dict.fromkeys(urls, Outcome.READY)
+        return probe_once(urls, settings.life.probe_path, settings.life.probe_timeout_s)
+
+    def report(name: str, outcome: Outcome, detail: str) -> None:
+        world.probed(name, outcome, detail)
+
+    hands = Hands(
+        actuator,
+        {policy.spec: settings.instance},
+        once,
+        world.answer,
+        clock.now,
+        settings.life.parallel_starts,
+    )
+    prober = ShadowProber(report) if shadow else Prober(settings.life.probe_path, settings.life.probe_timeout_s, report)
+    world = Live(scaler, store, hands, prober, clock.now, settings.life.tick_s)
+    _run(world, policy, TraceFile(trace_path(settings, shadow=shadow), policy, State(), settings.trace_size))
+
+
+def _run(world: Live, policy: Policy, trace: TraceFile) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: world.end(Ending.LEAVE))
+    signal.signal(signal.SIGINT, lambda *_: world.end(Ending.CLOSE))
+    world.start()
+    try:
+        drive(policy, State(), world, trace)
+    finally:
+        world.close()
+        trace.close()
+
+
+def _pretending(real: Store, clock: Clock) -> tuple[Actuator, Store]:
+    actuator = ShadowActuator(clock.now)
+    snapshot = real.recall().snapshot
+    if snapshot is not None:
+        actuator.adopt(snapshot)
+    return actuator, ShadowStore(real, MemoryStore(clock.now))

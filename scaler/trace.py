@@ -1,0 +1,134 @@
+"""Every event and step as JSON lines: written by the live world, replayed through the same machine later.
+
+The first line of each file holds the policy and the state at that point, so that each file can be replayed alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import IO, TYPE_CHECKING, Any, get_args
+
+from pydantic import TypeAdapter
+
+from scaler.machine import step
+from scaler.messages import Effect, Event
+from scaler.state import Policy, State
+from scaler.turn import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+VERSION = 1
+EVENTS = {kind.__name__: kind for kind in get_args(Event)}
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  # any of our dataclasses
+    return TypeAdapter(kind)
+
+
+def to_json(value: Event | Effect) -> dict[str, Any]:
+    """One event or effect under its name, as plain data."""
+    kind: Any = type(value)
+    return {kind.__name__: _adapter(kind).dump_python(value, mode="json")}
+
+
+def event_from_json(data: dict[str, Any]) -> Event:
+    """The event that `to_json` wrote. Raises ValueError for an unknown name or wrong fields."""
+    [(name, fields)] = data.items()
+    if name not in EVENTS:
+        raise ValueError(f"unknown event {name!r}")
+    event: Event = _adapter(EVENTS[name]).validate_python(fields)
+    return event
+
+
+class TraceFile:
+    """A trace on disk; past `limit` bytes the file is kept as `<name>.1` and a new one begins."""
+
+    def __init__(self, path: Path, policy: Policy, state: State, limit: int) -> None:
+        self.path = path
+        self._policy = policy
+        self._limit = limit
+        self._state = state
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._begin()
+
+    def __call__(self, event: Event, taken: Step) -> None:
+        """Write one line; the next file begins before it where this one is full."""
+        if self._file.tell() >= self._limit:
+            self._file.close()
+            self.path.replace(self.path.with_name(self.path.name + ".1"))
+            self._file = self._begin()
+        line = {"event": to_json(event), "effects": [to_json(effect) for effect in taken.effects], "notes": taken.notes}
+        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        self._file.flush()
+        self._state = taken.state
+
+    def close(self) -> None:
+        """End the file."""
+        self._file.close()
+
+    def _begin(self) -> IO[str]:
+        file = self.path.open("w", encoding="utf-8")
+        head = {
+            "trace": VERSION,
+            "policy": _adapter(Policy).dump_python(self._policy, mode="json"),
+            "state": _adapter(State).dump_python(self._state, mode="json"),
+        }
+        file.write(json.dumps(head, separators=(",", ":")) + "\n")
+        return file
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One line of a trace taken again. `differs` says what came out otherwise than recorded, "" for nothing."""
+
+    line: int
+    event: Event
+    taken: Step
+    differs: str
+
+
+def replay(path: Path) -> Iterator[Replayed]:
+    """Take every event of a trace through the machine again and compare effects and notes with the record.
+
+    Raises ValueError, with file and line, where the file is not a trace. A last line that was cut is left out.
+    """
+    with path.open(encoding="utf-8") as lines:
+        policy, state = _head(path, lines.readline())
+        for number, line in enumerate(lines, start=2):
+            if not line.endswith("\n"):
+                return
+            try:
+                record = json.loads(line)
+                event = event_from_json(record["event"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f"{path}:{number}: not a line of a trace: {str(error).splitlines()[0]}") from error
+            taken = step(policy, state, event)
+            state = taken.state
+            yield Replayed(number, event, taken, _difference(record, taken))
+
+
+def _head(path: Path, line: str) -> tuple[Policy, State]:
+    try:
+        head = json.loads(line)
+        version, policy, state = head["trace"], head["policy"], head["state"]
+        found = _adapter(Policy).validate_python(policy), _adapter(State).validate_python(state)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}:1: not the head of a trace: {str(error).splitlines()[0]}") from error
+    if version != VERSION:
+        raise ValueError(f"{path}:1: a trace of version {version}; this Stoker reads {VERSION}")
+    return found
+
+
+def _difference(record: dict[str, Any], taken: Step) -> str:
+    effects = json.loads(json.dumps([to_json(effect) for effect in taken.effects]))
+    if effects != record["effects"]:
+        return f"effects were {record['effects']}, are {effects}"
+    if list(taken.notes) != record["notes"]:
+        return f"notes were {record['notes']}, are {list(taken.notes)}"
+    return ""
