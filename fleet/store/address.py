@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
+ESCAPES = "in a password / ? # @ : are written %2F %3F %23 %40 %3A"
 FORM = "redis://, rediss://, unix:/// or redis+sentinel://host:port,host:port/service"
 
 
@@ -73,7 +74,9 @@ def _split(url: str) -> SplitResult:
         # Without the cause, whose text holds parts of the url.
         raise SettingsError(f"redis_url: must be a url such as {FORM}") from None
     if parts.scheme not in SCHEMES or not (parts.path if parts.scheme == "unix" else parts.netloc):
-        raise SettingsError(f"redis_url: must be a url such as {FORM}, began with {parts.scheme[:20] or 'nothing'!r}")
+        raise SettingsError(f"redis_url: must be a url such as {FORM}")
+    if parts.fragment or "@" in parts.path + parts.query:
+        raise SettingsError(f"redis_url: must be a url such as {FORM}; {ESCAPES}")
     return parts
 
 
@@ -92,10 +95,8 @@ def _host_port(text: str, default: int) -> tuple[str, int]:
 
 def _number(what: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 5:
-        # The value is not shown: an unquoted / in a password ends up here.
-        raise SettingsError(
-            f"redis_url: its {what} must be a number (is a / or @ in the password written as %2F, %40?)"
-        )
+        # The value is not shown: it may be a piece of a password.
+        raise SettingsError(f"redis_url: its {what} must be a number; {ESCAPES}")
     return int(text)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import redis
 import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -22,22 +26,19 @@ if TYPE_CHECKING:
 TIMEOUT_S = 1.0
 TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": TIMEOUT_S, "socket_timeout": TIMEOUT_S}
 
-# What a server's own words mean; an error inside a script carries them somewhere in its text, so order matters.
+# What a server's words mean. The client turns some of them into classes of its own, and an error inside a script
+# carries its code anywhere in its text, so both are looked for in "<class> <text>".
 MEANINGS = (
-    ("NOAUTH", "a password is needed; set it in redis_url or redis_password_file"),
-    ("WRONGPASS", "wrong user or password"),
-    ("invalid username-password", "wrong user or password"),
-    ("invalid password", "wrong user or password"),
-    ("without any password configured", "a password was sent, but the server has none"),
-    ("NOPERM", "this user may not do that"),
-    ("READONLY", "read-only: a replica, not the primary"),
-    ("read only replica", "read-only: a replica, not the primary"),
-    ("LOADING", "still loading its data"),
-    ("loading the dataset", "still loading its data"),
-    ("MASTERDOWN", "a replica that lost its primary"),
-    ("MISCONF", "it cannot save to its disk and takes no writes"),
-    ("OOM", "out of memory and takes no writes"),
-    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by redis_ca_file, or is not for this host"),
+    (r"NOAUTH|Authentication required", "a password is needed; set it in redis_url or redis_password_file"),
+    (r"WRONGPASS|invalid username-password|invalid password", "wrong user or password"),
+    (r"without any password configured", "a password was sent, but the server has none"),
+    (r"NOPERM|NoPermissionError", "this user may not do that"),
+    (r"READONLY|ReadOnlyError|read only replica", "read-only: a replica, not the primary"),
+    (r"LOADING|BusyLoadingError", "still loading its data"),
+    (r"MASTERDOWN|MasterDownError", "a replica that lost its primary"),
+    (r"MISCONF", "it cannot save to its disk and takes no writes"),
+    (r"OOM|OutOfMemoryError", "out of memory and takes no writes"),
+    (r"CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by redis_ca_file, or is not for this host"),
 )
 
 
@@ -102,11 +103,38 @@ def wrong_type(reply: object) -> bool:
     return False
 
 
-def _reason(error: Exception) -> str:
+def close(client: redis.Redis) -> None:
+    """Let go of every connection that is not in use in another thread."""
+    pool = client.connection_pool
+    pool.disconnect(inuse_connections=False)
+    if isinstance(pool, redis.sentinel.SentinelConnectionPool):
+        for sentinel in pool.sentinel_manager.sentinels:
+            sentinel.close()
+
+
+async def aclose(client: redis.asyncio.Redis) -> None:
+    """Let go of every connection."""
+    await client.aclose()
+    pool = client.connection_pool
+    if isinstance(pool, redis.asyncio.sentinel.SentinelConnectionPool):
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
+def _reason(error: BaseException) -> str:
     text = " ".join(f"{type(error).__name__} {error}".split())
-    for words, meaning in MEANINGS:
-        if words in text:
+    for pattern, meaning in MEANINGS:
+        if re.search(pattern, text):
             return meaning
     if isinstance(error, redis.ResponseError):
         return f"it refuses: {text[:160]}"
-    return f"unreachable: {' '.join(str(error).split())[:160] or 'the connection broke'}"
+    return f"unreachable: {_system_error(error) or ' '.join(str(error).split())[:160] or 'the connection broke'}"
+
+
+def _system_error(error: BaseException | None) -> str | None:
+    """What the system says, which is shorter than what the client makes of it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno and error.errno > 0:
+            return os.strerror(error.errno)
+        error = error.__cause__ or error.__context__
+    return None

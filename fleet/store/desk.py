@@ -10,7 +10,7 @@ import redis
 
 from fleet.errors import StoreUnavailableError
 from fleet.registry import Status
-from fleet.store.connection import reaching, wrong_type
+from fleet.store.connection import close, reaching, wrong_type
 from fleet.store.fields import order_fields, read_happening, read_summary, stream_id, text
 from fleet.store.keys import Keys
 from fleet.store.sightings import SightingReader
@@ -106,7 +106,7 @@ class RedisDesk:
 
     def close(self) -> None:
         """Let the connections go."""
-        self.client.close()
+        close(self.client)
 
 
 def _ages(scalers: Any, time: Any) -> tuple[tuple[str, float], ...]:  # noqa: ANN401  # replies as the client parses them

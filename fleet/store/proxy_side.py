@@ -10,7 +10,7 @@ import structlog
 
 from fleet.errors import StoreUnavailableError
 from fleet.registry import PROXY_TTL_S, ProxyReading, Snapshot
-from fleet.store.connection import TIMEOUT_S, reaching
+from fleet.store.connection import TIMEOUT_S, aclose, reaching
 from fleet.store.fields import number, reading_fields
 from fleet.store.keys import Keys
 from fleet.store.scripts import source
@@ -102,4 +102,4 @@ class RedisNoticeboard:
 
     async def aclose(self) -> None:
         """Let the connections go."""
-        await self.client.aclose()
+        await aclose(self.client)

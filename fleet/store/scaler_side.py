@@ -13,7 +13,7 @@ import structlog
 from fleet.backend import Backend, Phase
 from fleet.errors import RefusedError, StoreUnavailableError
 from fleet.registry import LEASE_TTL_S, Lease, Memory, Order, Sighting, Summary
-from fleet.store.connection import TIMEOUT_S, reaching, wrong_type
+from fleet.store.connection import TIMEOUT_S, close, reaching, wrong_type
 from fleet.store.fields import (
     COUNT_LIMIT,
     EVENT_FIELDS,
@@ -213,8 +213,7 @@ class RedisRegistry:
     def close(self) -> None:
         """End `wakes` and let the connections go."""
         self._closed.set()
-        # Not the one on which `wakes` listens: that thread closes it itself.
-        self.client.connection_pool.disconnect(inuse_connections=False)
+        close(self.client)
 
     def _fenced(self, script: str, lease: Lease, keys: list[str], arguments: list[Any]) -> None:
         if not self._run(script, keys, arguments):
