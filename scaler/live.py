@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
 from dataclasses import replace
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from fleet.errors import RefusedError, StoreUnavailableError
 from fleet.registry import Meter, Registry
+from scaler.inbox import Ending, Wake
 from scaler.messages import (
     Closed,
     Count,
@@ -22,8 +21,6 @@ from scaler.messages import (
     Forget,
     Look,
     Ordered,
-    Outcome,
-    Probed,
     Publish,
     Published,
     Refused,
@@ -41,6 +38,7 @@ if TYPE_CHECKING:
 
     from fleet.registry import Change, Happening, Lease
     from scaler.hands import Hands, Prober
+    from scaler.inbox import Inbox
     from scaler.messages import Effect
 
 UNTOLD_LIMIT = 1000
@@ -60,24 +58,18 @@ class Store(Registry, Meter, Protocol):
         """End `wakes`."""
 
 
-class Ending(Enum):
-    """How the run is to end. LEAVE: the instances go on for the next scaler; CLOSE: everything drains and stops."""
-
-    LEAVE = auto()
-    CLOSE = auto()
-
-
-class Wake(Enum):
-    """Somebody wants the scaler to look at once."""
-
-    NOW = auto()
-
-
 class Live:
     """A World. `scaler` is this scaler's id, `now` the clock of all events."""
 
     def __init__(
-        self, scaler: str, store: Store, hands: Hands, prober: Prober, now: Callable[[], float], tick_s: float
+        self,
+        scaler: str,
+        store: Store,
+        hands: Hands,
+        prober: Prober,
+        inbox: Inbox,
+        now: Callable[[], float],
+        tick_s: float,
     ) -> None:
         self._scaler = scaler
         self._store = store
@@ -85,7 +77,7 @@ class Live:
         self._prober = prober
         self._now = now
         self._tick_s = tick_s
-        self._inbox: queue.SimpleQueue[Event | Ending | Wake] = queue.SimpleQueue()
+        self._inbox = inbox
         self._soon: deque[Event] = deque()
         self._lease: Lease | None = None
         self._renewed_at: float | None = None
@@ -95,28 +87,7 @@ class Live:
         self._reached = False
         self._unreachable = False
         self._closing_until: float | None = None
-        self._watched: frozenset[tuple[str, str, float]] = frozenset()
-        self._last_outcomes: dict[str, Outcome] = {}
         self._over = threading.Event()
-
-    # What other threads call
-
-    def answer(self, event: Event) -> None:
-        """Take an event that came of an act."""
-        self._inbox.put(event)
-
-    def probed(self, name: str, outcome: Outcome, detail: str) -> None:
-        """Take what a probe saw; one good answer after another says nothing new."""
-        if outcome is Outcome.READY and self._last_outcomes.get(name) is Outcome.READY:
-            return
-        self._last_outcomes[name] = outcome
-        self._inbox.put(Probed(self._now(), name, outcome, detail))
-
-    def end(self, ending: Ending) -> None:
-        """Ask for the end of the run; safe in a signal handler."""
-        self._inbox.put(ending)
-
-    # The World
 
     def start(self) -> None:
         """Begin to listen for wakes and to probe."""
@@ -144,9 +115,8 @@ class Live:
                 return None
             if now >= self._next_tick:
                 return self._look()
-            try:
-                item = self._inbox.get(timeout=self._next_tick - now)
-            except queue.Empty:
+            item = self._inbox.take(self._next_tick - now)
+            if item is None:
                 continue
             if item is Wake.NOW:
                 self._next_tick = self._now()
@@ -169,16 +139,10 @@ class Live:
             case Stop():
                 self._hands.stop(effect)
             case Watch():
-                self._watch(effect)
+                self._inbox.watching(effect.targets)
+                self._prober.set_targets(effect.targets)
             case Look() | Count() | Survey():
                 self._read(effect)
-
-    def _watch(self, effect: Watch) -> None:
-        """Probe the new set; what changed in it is news again, even where it answers as before."""
-        changed = {name for name, _, _ in self._watched.symmetric_difference(effect.targets)}
-        self._watched = frozenset(effect.targets)
-        self._last_outcomes = {name: seen for name, seen in self._last_outcomes.items() if name not in changed}
-        self._prober.set_targets(effect.targets)
 
     def _look(self) -> Event:
         """One tick: the lease first, then the orders, then the counters."""
@@ -267,7 +231,7 @@ class Live:
         self._untold.clear()
         _log(change.happenings)
         if self._closing_until is not None and not change.backends:
-            self._inbox.put(Ending.LEAVE)
+            self._inbox.end(Ending.LEAVE)
 
     def _keep_untold(self, effect: Publish | Report | Forget) -> None:
         """Keep the history of an outage for later, the newest of it where it is long."""
@@ -298,7 +262,7 @@ class Live:
         while not self._over.is_set():
             try:
                 for _ in self._store.wakes():
-                    self._inbox.put(Wake.NOW)
+                    self._inbox.wake()
             except StoreUnavailableError:
                 self._over.wait(RECONNECT_S)
 

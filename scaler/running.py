@@ -15,7 +15,8 @@ from scaler.actuators.opening import open_actuator
 from scaler.actuators.probe import Prober, probe_once
 from scaler.driver import drive
 from scaler.hands import Hands
-from scaler.live import Ending, Live
+from scaler.inbox import Ending, Inbox
+from scaler.live import Live
 from scaler.messages import Outcome
 from scaler.shadow import ShadowActuator, ShadowProber, ShadowStore
 from scaler.state import Policy, State
@@ -62,32 +63,25 @@ def run_scaler(settings: Settings, *, shadow: bool = False) -> None:
         actuator, store = _pretending(real, clock)
     else:
         actuator, store = open_actuator(settings, clock.now), real
-    world: Live
+    inbox = Inbox(clock.now)
 
     def once(urls: Mapping[str, str]) -> Mapping[str, Outcome]:
         if shadow:
             return dict.fromkeys(urls, Outcome.READY)
         return probe_once(urls, settings.life.probe_path, settings.life.probe_timeout_s)
 
-    def report(name: str, outcome: Outcome, detail: str) -> None:
-        world.probed(name, outcome, detail)
-
     hands = Hands(
-        actuator,
-        {policy.spec: settings.instance},
-        once,
-        world.answer,
-        clock.now,
-        settings.life.parallel_starts,
+        actuator, {policy.spec: settings.instance}, once, inbox.answer, clock.now, settings.life.parallel_starts
     )
-    prober = ShadowProber(report) if shadow else Prober(settings.life.probe_path, settings.life.probe_timeout_s, report)
-    world = Live(scaler, store, hands, prober, clock.now, settings.life.tick_s)
-    _run(world, policy, TraceFile(trace_path(settings, shadow=shadow), policy, State(), settings.trace_size))
-
-
-def _run(world: Live, policy: Policy, trace: TraceFile) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: world.end(Ending.LEAVE))
-    signal.signal(signal.SIGINT, lambda *_: world.end(Ending.CLOSE))
+    prober = (
+        ShadowProber(inbox.probed)
+        if shadow
+        else Prober(settings.life.probe_path, settings.life.probe_timeout_s, inbox.probed)
+    )
+    world = Live(scaler, store, hands, prober, inbox, clock.now, settings.life.tick_s)
+    signal.signal(signal.SIGTERM, lambda *_: inbox.end(Ending.LEAVE))
+    signal.signal(signal.SIGINT, lambda *_: inbox.end(Ending.CLOSE))
+    trace = TraceFile(trace_path(settings, shadow=shadow), policy, State(), settings.trace_size)
     world.start()
     try:
         drive(policy, State(), world, trace)

@@ -48,7 +48,7 @@ class Actuator(Protocol):
     def batches(self) -> bool:
         """Whether one call should carry all orders of a step (a play), instead of one call each."""
 
-    def start(self, orders: Sequence[StartOrder]) -> list[Started | Failed]:
+    def start(self, orders: Sequence[StartOrder]) -> Sequence[Started | Failed]:
         """Start each order; one result an order. Starting what already runs under its name and spec is success.
 
         Never removes or replaces anything.
@@ -64,7 +64,7 @@ class Actuator(Protocol):
         """What is there by labels of this fleet and app, running or exited, and which hosts answered."""
 
 
-def attempt_start(actuator: Actuator, orders: Sequence[StartOrder]) -> list[Started | Failed]:
+def attempt_start(actuator: Actuator, orders: Sequence[StartOrder]) -> Sequence[Started | Failed]:
     """`start`, with one result an order whatever happens."""
     try:
         results = actuator.start(orders)
