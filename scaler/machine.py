@@ -51,6 +51,9 @@ def step(policy: Policy, state: State, event: Event) -> Step:
             _tick(turn, event)
         case Elected() | Deposed() | Refused() | Adopted():
             take_term(turn, event)
+            if turn.acting:
+                decide(turn)
+                reconcile(turn)
         case Published() | Unpublished():
             _written(turn, event)
         case Ordered() | Closed():
@@ -76,7 +79,8 @@ def _tick(turn: Turn, event: Tick) -> None:
     overdue(turn)
     refused_by_proxies(turn, event.sighting)
     finish_drains(turn, loads)
-    decide(turn)
+    if not event.detail:  # a look at single backends follows a decision; it is not an occasion for the next one
+        decide(turn)
     reconcile(turn, loads)
     turn.effects = list(dict.fromkeys(turn.effects))
     _count_again(turn)

@@ -52,7 +52,8 @@ class Recommendation:
 def recommend(policy: PolicySettings, seen: Observation) -> Recommendation:
     """Decide a count, with one sentence for the load and one for every limit that bit."""
     if seen.load is None:
-        return Recommendation(seen.desired, seen.desired, burst=False, reasons=("no data from any proxy: holding",))
+        reasons = ["no data from any proxy: holding"]
+        return Recommendation(_bounds(policy, seen.desired, reasons), seen.desired, burst=False, reasons=tuple(reasons))
     rule = _target if policy.kind == "target" else _threshold
     need, burst, reasons = rule(policy, seen, seen.load)
     rush = _rush(policy, seen.load) if policy.kind == "target" else need

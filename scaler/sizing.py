@@ -40,7 +40,8 @@ def missing(turn: Turn) -> tuple[str, ...]:
 
 def decide(turn: Turn) -> None:
     """Set how many instances are desired, with the reasons."""
-    turn.alarm("no-data", on=turn.state.load is None, text="no proxy reports: holding what is there")
+    blind = turn.state.load is None and bool(turn.state.window.gauge)
+    turn.alarm("no-data", on=blind, text="no proxy reports any longer: holding what is there")
     lost = missing(turn)
     turn.alarm("proxy-missing", on=bool(lost), text=f"silent: {', '.join(lost)}; nothing is scaled down by choice")
     if turn.state.closing:

@@ -89,7 +89,7 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
         last_order=memory.last_order or turn.state.last_order,
         counted_at=turn.now,
     )
-    for fault in (*(memory.snapshot.faults if memory.snapshot else ()), *census.faults):
+    for fault in (*memory.faults, *(memory.snapshot.faults if memory.snapshot else ()), *census.faults):
         turn.tell("fault", "registry", "", "ignored", fault)
 
 
@@ -128,12 +128,13 @@ def _continue(turn: Turn, backend: Backend, item: Found) -> None:
 
 
 def _unlisted(turn: Turn, event: Adopted, item: Found) -> None:
-    """Remove what the registry does not know; adopt it where the registry is empty."""
-    if event.memory.snapshot is not None:
+    """Remove what the registry does not know; adopt it where the registry is empty, or could not be read whole."""
+    snapshot = event.memory.snapshot
+    if snapshot is not None and not snapshot.faults:
         remove_stray(turn, item, "labelled as ours, not in the registry")
     elif item.running:
         phase = Phase.SERVING if item.name in event.ready else Phase.WARMING
-        turn.enter(_instance(turn, item), phase, "found running, adopted: the registry is empty")
+        turn.enter(_instance(turn, item), phase, "found running, adopted: the registry does not tell")
     else:
         remove_stray(turn, item, exit_reason(item))
 
