@@ -1,0 +1,220 @@
+"""The `stoker` command: what a person may ask of a fleet. Commands import what they need, so that all start fast."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn, Optional
+
+import typer
+
+from fleet.errors import RefusedError, SettingsError, StoreUnavailableError
+from stoker.errors import CommandError
+
+Config = Annotated[
+    Optional[Path],  # noqa: UP045  # typer reads this at run time
+    typer.Option("--config", "-c", help="The settings file; without it stoker.toml, where there is one."),
+]
+Redis = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="The store's url, without a password; one with a password goes into STOKER_REDIS_URL."),
+]
+Json = Annotated[bool, typer.Option("--json", help="For scripts: one JSON object a line.")]
+FAILED, WRONG = 1, 2
+
+app = typer.Typer(
+    help="Just enough instances of a web app for the requests that arrive right now.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> NoReturn:
+    """Run the command; whatever goes wrong is one line and an exit code: 1 it failed, 2 it was asked wrongly."""
+    try:
+        app(prog_name="stoker")
+    except SettingsError as error:
+        _fail(error, WRONG)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has seen enough
+    except (StoreUnavailableError, RefusedError, CommandError, OSError) as error:
+        _fail(error, FAILED)
+    sys.exit(0)
+
+
+def _fail(error: Exception, code: int) -> NoReturn:
+    sys.stderr.write("".join(f"stoker: {line}\n" for line in str(error).splitlines() or [type(error).__name__]))
+    sys.exit(code)
+
+
+@app.command(epilog="Example: stoker up --config stoker.toml")
+def up(config: Config = None) -> None:
+    """Run the fleet, in the foreground.
+
+    That is a Valkey of its own where no Redis is configured, the proxy and the scaler; what dies is started again.
+    Ctrl-C and `stoker down` stop everything in order; SIGTERM leaves the instances for the next start to adopt.
+    With no settings at all it runs a sample app behind http://127.0.0.1:8080.
+    """
+    from stoker.configured import configured_or_sample
+    from stoker.up import run_up
+
+    settings = configured_or_sample(config)
+    _say(f"fleet {settings.fleet}, app {settings.app}")
+    run_up(settings, config, _say)
+
+
+@app.command(epilog="Example: stoker down")
+def down(config: Config = None) -> None:
+    """Stop the fleet and its instances.
+
+    In order: the proxy finishes its requests, the instances stop, then the rest.
+    """
+    from stoker.configured import configured_or_sample
+    from stoker.down import run_down
+
+    run_down(configured_or_sample(config), config, _say)
+
+
+@app.command(epilog="Example: stoker scaler --shadow --config stoker.toml")
+def scaler(
+    config: Config = None,
+    redis: Redis = None,
+    *,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Decide on the real load, but touch nothing.")] = False,
+) -> None:
+    """Run the control loop alone.
+
+    SIGINT stops every instance before it ends, SIGTERM leaves them for the next start to adopt.
+    """
+    from fleet.log import configure
+    from scaler.running import run_scaler
+    from stoker.configured import configured
+
+    configure()
+    run_scaler(configured(config, redis), shadow=shadow)
+
+
+@app.command(epilog="Example: stoker status --json | jq .serving")
+def status(
+    config: Config = None,
+    redis: Redis = None,
+    *,
+    as_json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Again each second, until Ctrl-C.")] = False,
+) -> None:
+    """Show the fleet at a glance.
+
+    Its state, what is desired and why, every instance, proxy and scaler. A number that nobody reported is a dash.
+    """
+    from fleet.store.opening import open_desk
+    from stoker.configured import configured
+    from stoker.signals import Signals
+    from stoker.status import print_status, watch_status
+
+    settings = configured(config, redis)
+    desk = open_desk(settings)
+    if not watch:
+        print_status(settings, desk, as_json=as_json)
+        return
+    with Signals() as signals:
+        watch_status(settings, desk, as_json=as_json, pause=lambda: bool(signals.wait(1.0)))
+
+
+@app.command(epilog="Example: stoker events --follow")
+def events(
+    config: Config = None,
+    redis: Redis = None,
+    *,
+    as_json: Json = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens, until Ctrl-C.")] = False,
+    last: Annotated[int, typer.Option(min=0, help="Begin with so many of the past.")] = 50,
+) -> None:
+    """Show what happened and why.
+
+    Every decision that changed something, every transition and every fault, with its reasons.
+    """
+    from fleet.store.opening import open_desk
+    from stoker.configured import configured
+    from stoker.events import print_events
+    from stoker.signals import Signals
+
+    desk = open_desk(configured(config, redis))
+    with Signals() as signals:
+        print_events(desk, as_json=as_json, follow=follow, last=last, pause=lambda s: bool(signals.wait(s)))
+
+
+@app.command(epilog="Example: stoker scale 4, and later: stoker scale auto")
+def scale(
+    count: Annotated[str, typer.Argument(metavar="N|auto", help="So many instances, or as many as the load needs.")],
+    config: Config = None,
+    redis: Redis = None,
+) -> None:
+    """Hold the fleet at N instances.
+
+    From min to max, until `stoker scale auto` lets the load decide again. Survives restarts.
+    """
+    from stoker.configured import configured
+    from stoker.orders import place, scale_order
+
+    settings = configured(config, redis)
+    place(settings, scale_order(count, settings.policy), _say)
+
+
+@app.command(epilog="Example: stoker pause")
+def pause(config: Config = None, redis: Redis = None) -> None:
+    """Freeze how many instances are desired.
+
+    Dead ones are still replaced and drains still finish. Survives restarts.
+    """
+    from fleet.registry import Order, OrderKind
+    from stoker.configured import configured
+    from stoker.orders import place
+
+    place(configured(config, redis), Order(OrderKind.PAUSE), _say)
+
+
+@app.command(epilog="Example: stoker resume")
+def resume(config: Config = None, redis: Redis = None) -> None:
+    """End a pause."""
+    from fleet.registry import Order, OrderKind
+    from stoker.configured import configured
+    from stoker.orders import place
+
+    place(configured(config, redis), Order(OrderKind.RESUME), _say)
+
+
+@app.command(epilog="Example: stoker replay ~/.local/state/stoker/stoker/production.scaler.trace")
+def replay(trace: Annotated[Path, typer.Argument(help="A trace file that a scaler wrote.")]) -> None:
+    """Decide a recorded trace again and compare.
+
+    Prints where this version decides otherwise than the one that recorded it; exit code 1 where it does.
+    """
+    from stoker.replaying import tell_replay
+
+    if not tell_replay(trace, _say):
+        raise typer.Exit(FAILED)
+
+
+@app.command(epilog="Example: stoker demo --seconds 40")
+def demo(
+    actuator: Annotated[str, typer.Option(help="How instances are run: process, docker or ansible.")] = "process",
+    seconds: Annotated[float, typer.Option(min=20, max=3600, help="How long the load lasts.")] = 45,
+) -> None:
+    """Watch a fleet follow a load for a minute.
+
+    Real proxy, real store, real instances, on this machine; the load climbs and falls. Nothing is left behind.
+    Exit code 1 if any request failed or the fleet did not follow.
+    """
+    from stoker.demo.run import run_demo
+
+    raise typer.Exit(run_demo(actuator, seconds))
+
+
+def _say(line: str) -> None:
+    from rich.console import Console
+
+    Console(highlight=False, soft_wrap=True).print(line, markup=False)

@@ -1,0 +1,53 @@
+"""Settings as the commands read them: a file, the environment, and the sample app where nothing is configured."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fleet.errors import SettingsError
+from fleet.settings import DEFAULT_FILE, Settings, load
+
+APP = Path(__file__).resolve().parent / "demo" / "app.py"
+
+
+def configured(config: Path | None, redis: str | None = None) -> Settings:
+    """What the file and the environment say. Raises SettingsError, one line a fault."""
+    if redis is not None:
+        _refuse_password(redis)
+        os.environ["STOKER_REDIS_URL"] = redis  # so that children read the same
+    return load(config)
+
+
+def configured_or_sample(config: Path | None) -> Settings:
+    """The same; with no file and no word about instances, the sample app as local processes.
+
+    The sample's settings go into the environment, because the scaler's process reads them there.
+    """
+    settings = load(config)
+    nothing = not settings.instance.image and not settings.instance.command
+    if config is None and not DEFAULT_FILE.exists() and nothing:
+        os.environ.update(sample_variables())
+        settings = load(config)
+    return settings
+
+
+def sample_command() -> list[str]:
+    """The sample app's command; `-I -S` because it needs the standard library alone and starts faster so."""
+    return [sys.executable, "-I", "-S", str(APP), "--port", "{port}", "--name", "{name}"]
+
+
+def sample_variables() -> dict[str, str]:
+    """The environment that makes an unconfigured fleet run the sample app."""
+    return {"STOKER_ACTUATOR__KIND": "process", "STOKER_INSTANCE__COMMAND": json.dumps(sample_command())}
+
+
+def _refuse_password(url: str) -> None:
+    parts = urlsplit(url)
+    if "@" in parts.netloc or "password=" in parts.query:
+        raise SettingsError(
+            "--redis: must not hold a user or password, which everybody on this host could read; set STOKER_REDIS_URL"
+        )

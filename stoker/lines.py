@@ -1,0 +1,111 @@
+"""The fleet's state and history as text and as JSON: pure, so that a terminal and a script are shown the same facts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from fleet.backend import Phase
+
+if TYPE_CHECKING:
+    from fleet.backend import Backend
+    from fleet.registry import Happening, ProxyReading, Status
+    from fleet.settings import Settings
+
+
+def status_json(settings: Settings, status: Status) -> dict[str, Any]:
+    """The one object of `stoker status --json`. What nobody has reported is null, never zero."""
+    summary, snapshot = status.summary, status.snapshot
+    backends = tuple(snapshot.backends.values()) if snapshot else ()
+    return {
+        "fleet": settings.fleet,
+        "app": settings.app,
+        "state": summary and summary.state,
+        "desired": summary and summary.desired,
+        "serving": sum(backend.phase is Phase.SERVING for backend in backends) if snapshot else None,
+        "rps": summary and summary.rps,
+        "in_flight": summary and summary.in_flight,
+        "held": summary and summary.held,
+        "paused": bool(summary and summary.paused),
+        "manual": summary and summary.manual,
+        "reasons": list(summary.reasons) if summary else [],
+        "generation": snapshot and snapshot.generation,
+        "backends": [_backend(backend, status.sighting.readings) for backend in backends],
+        "proxies": [_proxy(reading) for reading in status.sighting.readings]
+        + [{"id": proxy, "silent": True} for proxy in status.sighting.silent],
+        "scalers": [
+            {"id": scaler, "acting": scaler == status.acting, "seen_s": round(age_s, 1)}
+            for scaler, age_s in status.scalers
+        ],
+        "faults": [
+            *(snapshot.faults if snapshot else ()),
+            *status.sighting.faults,
+            *status.extra.values(),
+        ],
+    }
+
+
+def _backend(backend: Backend, readings: tuple[ProxyReading, ...]) -> dict[str, Any]:
+    seen = [found for reading in readings if (found := (reading.backends or {}).get(backend.name))]
+    return {
+        "name": backend.name,
+        "url": backend.url,
+        "phase": backend.phase,
+        "in_flight": sum(counters.in_flight for counters in seen) if readings else None,
+        "host": backend.host,
+        "since": backend.since,
+        "weight": backend.weight,
+        "spec": backend.spec,
+    }
+
+
+def _proxy(reading: ProxyReading) -> dict[str, Any]:
+    return {
+        "id": reading.id,
+        "generation": reading.generation,
+        "in_flight": reading.in_flight,
+        "held": reading.held,
+        "arrivals": reading.arrivals,
+        "completions": reading.completions,
+        "errors_5xx": reading.errors_5xx,
+        "uptime_s": reading.uptime_ms // 1000,
+        "silent": False,
+    }
+
+
+def happening_json(happening: Happening) -> dict[str, Any]:
+    """One line of `stoker events --json`."""
+    return {
+        "at": happening.at,
+        "kind": happening.kind,
+        "subject": happening.subject,
+        "from": happening.before,
+        "to": happening.after,
+        "reasons": list(happening.reasons),
+    }
+
+
+def happening_line(happening: Happening) -> str:
+    """The same for people: when, what, from where to where, and why."""
+    change = " -> ".join(word for word in (happening.before, happening.after) if word)
+    why = f"  ({'; '.join(happening.reasons)})" if happening.reasons else ""
+    subject = happening.subject or happening.kind
+    return f"{clock_time(happening.at)}  {subject:<14} {change}{why}".rstrip()
+
+
+def clock_time(at: float) -> str:
+    """The local time of day."""
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def age(seconds: float) -> str:
+    """A duration as people say it."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def shown(value: float | None) -> str:
+    """A number for people; what is not known is a dash."""
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,35 @@
+"""What a person may order of the acting scaler: checked here, placed in the store, carried out there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleet.errors import SettingsError
+from fleet.registry import Order, OrderKind
+from fleet.store.opening import open_desk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleet.settings import PolicySettings, Settings
+
+
+def scale_order(text: str, policy: PolicySettings) -> Order:
+    """`auto` or a number from min to max. Raises SettingsError, one line, for anything else."""
+    if text == "auto":
+        return Order(OrderKind.AUTO)
+    if not text.isascii() or not text.isdigit() or not policy.min <= int(text) <= policy.max:
+        raise SettingsError(
+            f"scale: must be auto or a number from min ({policy.min}) to max ({policy.max}), was {text!r}"
+        )
+    return Order(OrderKind.SCALE, int(text))
+
+
+def place(settings: Settings, order: Order, say: Callable[[str], None]) -> None:
+    """Leave the order and say who will carry it out. Raises StoreUnavailableError."""
+    desk = open_desk(settings)
+    order_id = desk.place(order)
+    acting = desk.status().acting
+    words = f"{order.kind} {order.count}" if order.count is not None else str(order.kind)
+    whom = f"scaler {acting}" if acting else "the next scaler that acts; none does now"
+    say(f"ordered {words} ({order_id}), for {whom}")

@@ -1,0 +1,215 @@
+"""The three parts that `stoker up` keeps running: how each is started, when it is ready, how it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from fleet.embedded import EmbeddedValkey, end_stale, running_url
+from fleet.errors import StoreUnavailableError
+from fleet.process import start_mark
+from fleet.settings import Settings
+from fleet.store.opening import open_desk
+from stoker.processes import Process, end, exit_code, launch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parent.parent
+LOG_BYTES = 10_000_000
+LOG_TAIL_BYTES = 4096
+LEAVE_WITHIN_S = 15.0
+
+
+class Ending(Enum):
+    """What becomes of the instances when Stoker ends."""
+
+    STOP_ALL = "stop all"
+    LEAVE = "leave the instances running"
+
+
+class Part(Protocol):
+    """One long-running process of Stoker."""
+
+    @property
+    def name(self) -> str:
+        """What people and up.json call it."""
+
+    def start(self, noted: Callable[[Process], None]) -> Process:
+        """Start it. Raises StoreUnavailableError or OSError, one line, where it cannot be."""
+
+    def ready(self) -> str | None:
+        """A line that says what it does now, None until it does it."""
+
+    def last_words(self, process: Process) -> str:
+        """Why it ended, in one line."""
+
+    def end(self, process: Process, ending: Ending, pause: Callable[[float], bool]) -> bool:
+        """End it in order; False where it had to be killed."""
+
+
+@dataclass(slots=True)
+class ValkeyPart:
+    """The embedded server."""
+
+    settings: Settings
+    name: str = "valkey"
+    _server: EmbeddedValkey = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._server = EmbeddedValkey(self.settings.state_path)
+
+    def start(self, noted: Callable[[Process], None]) -> Process:
+        """Returns once it answers; it keeps a note of its own until then."""
+        self._server.start()
+        pid = self._server.pid or 0
+        process = Process(pid, start_mark(pid) or "")
+        noted(process)
+        return process
+
+    def ready(self) -> str | None:
+        """Since `start` returned."""
+        return f"keeps the fleet's data in {self._server.folder}"
+
+    def last_words(self, process: Process) -> str:
+        """It writes its own log."""
+        del process
+        return f"ended; its log is {self._server.folder / 'valkey.log'}"
+
+    def end(self, process: Process, ending: Ending, pause: Callable[[float], bool]) -> bool:
+        """Whoever started it; its data stays."""
+        del process, ending, pause
+        if self._server.pid:
+            self._server.stop()
+        elif running_url(self.settings.state_path):
+            end_stale(self.settings.state_path)
+        return True
+
+
+@dataclass(slots=True)
+class ProxyPart:
+    """mitmdump with the addon."""
+
+    settings: Settings
+    config: Path | None = None
+    name: str = "proxy"
+
+    def start(self, noted: Callable[[Process], None]) -> Process:
+        """Its settings come from the same file and environment as ours."""
+        proxy = self.settings.proxy
+        argv = [
+            _program("mitmdump"),
+            *("--scripts", str(ROOT / "addon" / "main.py")),
+            *("--mode", f"reverse:http://stoker@{proxy.listen_address}:{proxy.listen_port}"),
+            *("--set", f"confdir={self.settings.state_path / 'mitmproxy'}"),
+            *(("--set", f"stoker_config={self.config}") if self.config else ()),
+        ]
+        return launch(argv, variables(self.settings), _log(self.settings, self.name), noted)
+
+    def ready(self) -> str | None:
+        """Once it takes connections."""
+        proxy = self.settings.proxy
+        if not listens(proxy.listen_address, proxy.listen_port):
+            return None
+        return f"listens on http://{proxy.listen_address}:{proxy.listen_port}"
+
+    def last_words(self, process: Process) -> str:
+        """The end of its log."""
+        return _last_words(process, _log(self.settings, self.name))
+
+    def end(self, process: Process, ending: Ending, pause: Callable[[float], bool]) -> bool:
+        """It lets the requests in flight finish."""
+        del ending
+        return end(process, signal.SIGTERM, self.settings.proxy.drain_s + 5, pause)
+
+
+@dataclass(slots=True)
+class ScalerPart:
+    """`stoker scaler`."""
+
+    settings: Settings
+    config: Path | None = None
+    name: str = "scaler"
+
+    def start(self, noted: Callable[[Process], None]) -> Process:
+        """Its settings come from the same file and environment as ours."""
+        config = ("--config", str(self.config)) if self.config else ()
+        argv = [sys.executable, "-P", "-m", "stoker", "scaler", *config]
+        return launch(argv, variables(self.settings), _log(self.settings, self.name), noted)
+
+    def ready(self) -> str | None:
+        """Once some scaler holds the lease; where another does, this one waits behind it."""
+        desk = open_desk(self.settings)
+        try:
+            acting = desk.status().acting
+        except StoreUnavailableError:
+            return None
+        finally:
+            desk.close()
+        policy = self.settings.policy
+        return acting and f"{acting} acts: {policy.min} to {policy.max} instances by {self.settings.actuator.kind}"
+
+    def last_words(self, process: Process) -> str:
+        """The end of its log."""
+        return _last_words(process, _log(self.settings, self.name))
+
+    def end(self, process: Process, ending: Ending, pause: Callable[[float], bool]) -> bool:
+        """SIGINT asks it to stop every instance first; drains take their time."""
+        if ending is Ending.LEAVE:
+            return end(process, signal.SIGTERM, LEAVE_WITHIN_S, pause)
+        life = self.settings.life
+        return end(process, signal.SIGINT, life.drain_timeout_s + life.stop_grace_s + life.stop_timeout_s, pause)
+
+
+def all_parts(settings: Settings, config: Path | None) -> list[Part]:
+    """In the order of their start; they end the proxy first and the data last."""
+    embedded: list[Part] = [] if settings.redis_url else [ValkeyPart(settings)]
+    return [*embedded, ScalerPart(settings, config), ProxyPart(settings, config)]
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """The environment of a child: the store's url goes this way, because argv is everybody's to read."""
+    url = settings.redis_url.get_secret_value() if settings.redis_url else running_url(settings.state_path)
+    return dict(os.environ) | ({"STOKER_REDIS_URL": url} if url else {})
+
+
+def listens(address: str, port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((address, port)) == 0
+
+
+def _program(name: str) -> str:
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
+    if found is None:
+        raise FileNotFoundError(f"{name} is neither in {beside} nor on PATH; install Stoker with pip, which brings it")
+    return found
+
+
+def _log(settings: Settings, name: str) -> Path:
+    path = settings.state_path / "logs" / f"{name}.log"
+    if path.exists() and path.stat().st_size > LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    return path
+
+
+def _last_words(process: Process, log: Path) -> str:
+    code = exit_code(process)
+    how = "ended" if code is None else f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return f"{how}: {said[:300]} (log: {log})"
