@@ -105,7 +105,9 @@ class LifeSettings(Section):
     """Deadlines and probes in an instance's life."""
 
     tick_s: Positive = Field(1.0, le=60, description="The scaler looks and decides this often.")
-    start_timeout_s: Positive = Field(60.0, description="From the order of an instance until it must be ready.")
+    start_timeout_s: Positive = Field(
+        60.0, description="An instance must be started in this time, and then be ready in it."
+    )
     drain_timeout_s: Positive = Field(30.0, description="Requests in flight on a draining instance may take this.")
     stop_grace_s: NotNegative = Field(10.0, description="Between the signal to end and the kill.")
     stop_timeout_s: Positive = Field(60.0, description="A stop that is not over after this is tried again.")

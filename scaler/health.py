@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleet.backend import Phase, instance_number
-from scaler.messages import Counted, Found, Look, Outcome, Probed
+from scaler.messages import Counted, Found, Outcome, Probed
 from scaler.state import Instance
 from scaler.transitions import Signal
 
@@ -98,7 +98,7 @@ def refused_by_proxies(turn: Turn, sighting: Sighting) -> None:
     total = sum(reading.refused for reading in sighting.readings)
     if not any(reading.backends is not None for reading in sighting.readings):
         if total > turn.state.refusals:
-            turn.effects.append(Look())
+            turn.look = True
         elif total < turn.state.refusals:
             turn.set(refusals=total)
         return
@@ -116,10 +116,9 @@ def _count_refusals(turn: Turn, instance: Instance, sighting: Sighting) -> None:
     )
     if told == instance.refusals:
         return
-    known = instance.refusals or 0
     turn.put(replace(instance, refusals=told))
-    if told > known:
-        refuse(turn, turn.instances[instance.name], told - known)
+    if instance.refusals is not None and told > instance.refusals:
+        refuse(turn, turn.instances[instance.name], told - instance.refusals)
 
 
 def counted(turn: Turn, event: Counted) -> None:

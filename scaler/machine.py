@@ -82,7 +82,6 @@ def _tick(turn: Turn, event: Tick) -> None:
     if not event.detail:  # a look at single backends follows a decision; it is not an occasion for the next one
         decide(turn)
     reconcile(turn, loads)
-    turn.effects = list(dict.fromkeys(turn.effects))
     _count_again(turn)
 
 
@@ -143,15 +142,14 @@ def _obey(turn: Turn, order: Order) -> None:
 
 
 def _checked(turn: Turn, event: Probed | Counted) -> None:
-    """Take in a probe or a census."""
-    if not turn.acting:
-        turn.notes.append("a check outside a term")
-        return
-    if isinstance(event, Probed):
+    """Take in a probe (from the survey on, because a good one is told once) or a census."""
+    if isinstance(event, Probed) and turn.state.adopted:
         probed(turn, event)
-    else:
+    elif isinstance(event, Counted) and turn.acting:
         counted(turn, event)
-    if turn.moved:
+    else:
+        turn.notes.append(f"{type(event).__name__} outside a term")
+    if turn.acting and turn.moved:
         reconcile(turn)
 
 

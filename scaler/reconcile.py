@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fleet.backend import ORDERED, Phase, instance_name, instance_number
-from scaler.messages import Effect, Look, Placement, Start, Stop
+from scaler.messages import Effect, Placement, Start, Stop
 from scaler.sizing import missing
 from scaler.state import Instance
 from scaler.transitions import Signal
@@ -62,6 +62,7 @@ def _order(turn: Turn, count: int) -> None:
                 deadline=None,
                 version=0,
                 born=turn.now,
+                refusals=0,
             ),
             Phase.STARTING,
             f"{turn.state.desired} desired",
@@ -89,7 +90,7 @@ def _let_go(turn: Turn, loads: Sighting | None) -> None:
     if excess <= 0 or (missing(turn) and not turn.state.closing):
         return
     if loads is None:
-        turn.effects.append(Look())
+        turn.look = True
         return
     for instance in _victims(turn, loads)[:excess]:
         turn.move(instance.name, Signal.RELEASED, f"{desired} desired; {_in_flight(loads, instance)} in flight")
@@ -130,7 +131,7 @@ def finish_drains(turn: Turn, loads: Sighting | None) -> None:
     if not draining or missing(turn):
         return
     if loads is None:
-        turn.effects.append(Look())
+        turn.look = True
         return
     for instance in draining:
         if turn.applied([instance]) and _in_flight(loads, instance) == 0:

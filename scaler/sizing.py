@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleet.meter import observe
@@ -31,6 +32,8 @@ def see(turn: Turn, sighting: Sighting) -> None:
             turn.effects.append(Forget(name))
             turn.tell("proxy", name, "missing", "forgotten", f"silent for {turn.now - since:.0f} s")
     turn.set(window=window, load=load, proxies=proxies)
+    if turn.acting:
+        turn.alarm("proxy-counters", on=bool(sighting.faults), text="; ".join(sighting.faults))
 
 
 def missing(turn: Turn) -> tuple[str, ...]:
@@ -49,6 +52,9 @@ def decide(turn: Turn) -> None:
         return
     found = _recommendation(turn, lost)
     _remember(turn, found)
+    if turn.now < turn.state.start_after:
+        waits = f"back-off: no start yet after {turn.state.start_failures} failed in a row"
+        found = replace(found, reasons=(*found.reasons, waits))
     sizes = turn.policy.sizes
     if turn.state.manual is not None:
         count = min(max(turn.state.manual, sizes.min), sizes.max)

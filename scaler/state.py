@@ -38,7 +38,8 @@ class Instance:
     `since` is when this scaler first saw the phase, `deadline` when the phase is overdue. `version` is the state's
     version that set the phase; `generation` the one that published it, None until then; `acted` whether the act of
     the phase (start, stop) was emitted. `refused` and `misses` count probes in a row that were refused, or went
-    unanswered or were answered badly. `refusals` is the last count of refused connections that the proxies told.
+    unanswered or were answered badly. `refusals` is the last count of refused connections that the proxies told, None
+    where an earlier count is not known (an adopted instance).
     """
 
     name: str

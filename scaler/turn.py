@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.backend import CAPACITY, ORDERED, Phase
 from fleet.registry import Change, Happening, Summary
-from scaler.messages import Effect, Publish, Report, Watch
+from scaler.messages import Effect, Look, Publish, Report, Watch
 from scaler.state import FleetState, Instance, Policy, State
 from scaler.transitions import TRANSITIONS, Signal, deadline_s
 
@@ -60,7 +60,7 @@ def _count(instances: Iterable[Instance]) -> Tally:
 class Turn:
     """The working copy. Handlers change it; `finish` freezes it and says what follows."""
 
-    __slots__ = ("_copied", "_tally", "effects", "happenings", "moved", "notes", "now", "policy", "state")
+    __slots__ = ("_copied", "_tally", "effects", "happenings", "look", "moved", "notes", "now", "policy", "state")
 
     def __init__(self, policy: Policy, state: State, now: float) -> None:
         self.policy = policy
@@ -70,6 +70,7 @@ class Turn:
         self.notes: list[str] = []
         self.happenings: list[Happening] = []
         self.moved: list[str] = []
+        self.look = False  # whether the counters by backend are needed
         self._copied: dict[str, Instance] | None = None
         self._tally: Tally | None = None
 
@@ -165,6 +166,8 @@ class Turn:
             self.set(version=self.state.version + 1)
             self._watch()
         if self.acting:
+            if self.look:
+                self.effects.append(Look())
             self._name_the_state()
             self._write(report=report)
         return Step(self.state, tuple(self.effects), tuple(self.notes))
