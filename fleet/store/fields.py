@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from fleet.registry import BackendCounters, Happening, Order, OrderKind, ProxyReading, Summary
+from fleet.registry import Happening, Order, OrderKind, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,9 +19,6 @@ SERIAL_LIMIT = 10**12
 # Above the largest `max` that the settings take.
 COUNT_LIMIT = 10_001
 
-COUNTERS = ("arrivals", "completions", "refused", "errors_4xx", "errors_5xx", "in_flight", "held")
-READING_FIELDS = ("series", "uptime_ms", "generation", *COUNTERS, "outlives_agent")
-MAX_SERIES = 128
 EVENT_FIELDS = ("at", "kind", "subject", "before", "after", "reasons")
 
 
@@ -55,13 +52,14 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in read) if isinstance(read, list) else (str(read)[:200],)
 
 
-def _flat(pairs: Mapping[str, object]) -> list[str]:
+def flat(pairs: Mapping[str, object]) -> list[str]:
+    """Names and values by turns, as commands take them; what is None is left out."""
     return [str(part) for name, value in pairs.items() if value is not None for part in (name, value)]
 
 
 def summary_fields(summary: Summary, scaler: str) -> list[str]:
     """Field and value by turns; what is None is left out."""
-    return _flat(
+    return flat(
         {
             "scaler": scaler,
             "state": summary.state,
@@ -126,7 +124,7 @@ def read_happening(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Happening:
 
 def order_fields(order: Order) -> list[str]:
     """Field and value by turns."""
-    return _flat({"kind": order.kind, "count": order.count})
+    return flat({"kind": order.kind, "count": order.count})
 
 
 def read_order(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Order:
@@ -135,70 +133,3 @@ def read_order(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Order:
     if kind not in set(OrderKind) or (kind == OrderKind.SCALE and count is None):
         raise ValueError(f"order {text(entry_id)}: must be one of {', '.join(OrderKind)}, scale with a count")
     return Order(OrderKind(kind), count if kind == OrderKind.SCALE else None, text(entry_id))
-
-
-def reading_fields(reading: ProxyReading) -> list[str]:
-    """Field and value by turns."""
-    fields: dict[str, object] = {name: getattr(reading, name) for name in READING_FIELDS}
-    fields["outlives_agent"] = int(reading.outlives_agent)
-    if reading.backends is not None:
-        fields["backends"] = json.dumps(
-            {
-                name: (one.arrivals, one.errors, one.refused, one.in_flight, round(one.total_ms, 3))
-                for name, one in reading.backends.items()
-            },
-            separators=(",", ":"),
-        )
-    return _flat(fields)
-
-
-def read_reading(proxy: str, values: Sequence[object], detail: object) -> ProxyReading:
-    """One proxy's reading from its values in the order of READING_FIELDS.
-
-    Raises ValueError, in one line, for a counter that no proxy can have.
-    """
-    series, uptime, generation, *counters, outlives = values
-    numbers: dict[str, int] = {}
-    for name, value in zip(("uptime_ms", *COUNTERS), (uptime, *counters), strict=True):
-        read = number(value)
-        if read is None:
-            raise ValueError(_absurd(proxy, name, value))
-        numbers[name] = read
-    applied = number(generation, REPORTED_LIMIT)
-    if applied is None:
-        raise ValueError(_absurd(proxy, "generation", generation, REPORTED_LIMIT))
-    if not isinstance(series, bytes) or not 0 < len(series) <= MAX_SERIES:
-        raise ValueError(f"proxy {proxy}: series must be a short text, was {text(series)[:80]!r}")
-    return ProxyReading(
-        id=proxy,
-        series=text(series),
-        generation=applied,
-        outlives_agent=outlives == b"1",
-        backends=None if detail is None else _backend_counters(proxy, detail),
-        **numbers,
-    )
-
-
-def _absurd(proxy: str, name: str, value: object, limit: int = LIMIT) -> str:
-    return f"proxy {proxy}: {name} must be a whole number below {limit:.0e}, was {text(value)[:80]!r}"
-
-
-def _backend_counters(proxy: str, detail: object) -> Mapping[str, BackendCounters]:
-    try:
-        entries = json.loads(text(detail))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"proxy {proxy}: backends must be JSON, was {text(detail)[:80]!r}") from error
-    if not isinstance(entries, dict):
-        raise ValueError(f"proxy {proxy}: backends must be a JSON object, was {text(detail)[:80]!r}")  # noqa: TRY004
-    return {name: _counters_of(proxy, name, entry) for name, entry in entries.items()}
-
-
-def _counters_of(proxy: str, name: str, entry: object) -> BackendCounters:
-    match entry:
-        case [int(arrivals), int(errors), int(refused), int(in_flight), int() | float() as total_ms] if all(
-            0 <= value < LIMIT for value in entry
-        ):
-            return BackendCounters(arrivals, errors, refused, in_flight, float(total_ms))
-        case _:
-            shown = json.dumps(entry)[:80]
-            raise ValueError(f"proxy {proxy}: backends.{name[:80]} must be five numbers from 0 up, was {shown}")

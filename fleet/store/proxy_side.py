@@ -11,8 +11,9 @@ import structlog
 from fleet.errors import StoreUnavailableError
 from fleet.registry import PROXY_TTL_S, ProxyReading, Snapshot
 from fleet.store.connection import TIMEOUT_S, aclose, reaching
-from fleet.store.fields import number, reading_fields
+from fleet.store.fields import number
 from fleet.store.keys import Keys
+from fleet.store.readings import reading_fields
 from fleet.store.scripts import source
 from fleet.store.snapshots import SnapshotReader
 

@@ -10,8 +10,9 @@ import redis
 
 from fleet.registry import ProxyReading, Sighting
 from fleet.store.connection import wrong_type
-from fleet.store.fields import READING_FIELDS, read_reading, text
+from fleet.store.fields import text
 from fleet.store.keys import Keys
+from fleet.store.readings import READING_FIELDS, read_reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

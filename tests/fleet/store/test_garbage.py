@@ -13,9 +13,10 @@ from fleet.backend import Backend, Phase
 from fleet.errors import StoreUnavailableError
 from fleet.registry import Change, Happening, Lease, Memory, Order, OrderKind, ProxyReading, Sighting, Snapshot, Summary
 from fleet.settings import Settings, load
-from fleet.store.fields import EVENT_FIELDS, READING_FIELDS
+from fleet.store.fields import EVENT_FIELDS
 from fleet.store.keys import Keys
 from fleet.store.opening import open_desk, open_noticeboard, open_registry
+from fleet.store.readings import READING_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -184,7 +185,7 @@ def test_a_summary_that_says_nothing_sensible_counts_as_absent(registry: RedisRe
         ("backends", "[", "backends must be JSON, was '['"),
         ("backends", "[]", "backends must be a JSON object, was '[]'"),
         ("backends", '{"a":[1,2,3,4]}', "backends.a must be five numbers from 0 up, was [1, 2, 3, 4]"),
-        ("backends", '{"a":[1,2,3,4,NaN]}', "backends.a must be five numbers from 0 up, was [1, 2, 3, 4, NaN]"),
+        ("backends", '{"a":[1,2,3,4,NaN]}', "backends.a must be five numbers from 0 up, was [1, 2, 3, 4, nan]"),
         ("backends", '{"a":[1,-2,3,4,5]}', "backends.a must be five numbers from 0 up, was [1, -2, 3, 4, 5]"),
     ],
 )
