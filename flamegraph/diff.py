@@ -17,7 +17,6 @@ from flamegraph.text import clip, escape, number
 from flamegraph.tree import Span, Tree, merge
 
 if TYPE_CHECKING:
-
     from flamegraph.options import RenderOptions
     from flamegraph.profile import Profile
 
@@ -127,7 +126,7 @@ def render_diff(before: Profile, after: Profile, options: RenderOptions) -> str:
         legend=_scale(largest, unit, top) + legend.draw(rows, numbers, inner, top + _SCALE),
         legend_height=_SCALE + legend.height(len(rows), inner),
         frames=marks.draw_frames(
-            picture, [""] * len(picture.frames), unit, root_on_top=options.root_on_top, changes=changes
+            picture, [""] * len(picture.frames), unit, inner, root_on_top=options.root_on_top, changes=changes
         ),
         below=gone,
         below_height=gone_height,
@@ -149,6 +148,8 @@ def step_class(delta: float, largest: float) -> str:
 def _change(was: float, delta: float) -> str:
     if not was:
         return ", new"
+    if not delta:
+        return ", unchanged"
     return f", {_signed(delta)}, was {number(was)}, {100 * delta / was:+.1f}%"
 
 

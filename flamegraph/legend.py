@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from flamegraph.groups import Share
 
 ROW_HEIGHT = 18
-COLUMN_WIDTH = 236
+COLUMN_WIDTH = 258
 _HEAD = 20
-_LABEL_CHARS = 19
+_LABEL_CHARS = 24
 
 
 def exact_percents(values: Sequence[int | float], digits: int = 1) -> list[float]:
@@ -60,12 +60,12 @@ def draw(shares: Sequence[Share], numbers: Mapping[str, int], width: float, y: i
             f'<rect class="back" x="-4" width="{COLUMN_WIDTH - 12}" height="{ROW_HEIGHT}" rx="4"/>'
             f'<rect class="g{numbers[share.group]}" y="3" width="12" height="12" rx="3"/>'
             f'<text x="18" y="13">{escape(clip(share.group, _LABEL_CHARS))}</text>'
-            f'<text class="n" x="170" y="13">{own:.1f}</text>'
-            f'<text class="n m" x="216" y="13">{inclusive:.1f}</text></g>'
+            f'<text class="n" x="200" y="13">{own:.1f}%</text>'
+            f'<text class="n m" x="246" y="13">{inclusive:.1f}%</text></g>'
         )
     heads = "".join(
-        f'<g class="m" transform="translate({column * COLUMN_WIDTH} 13)"><text x="18">group</text>'
-        f'<text class="n" x="170">self %</text><text class="n" x="216">total %</text></g>'
+        f'<g class="m head" transform="translate({column * COLUMN_WIDTH} 13)"><text x="18">group</text>'
+        f'<text class="n" x="200">self</text><text class="n" x="246">total</text></g>'
         for column in range(-(-len(shares) // per_column))
     )
     return f'<g id="legend" transform="translate(10 {y})">{heads}{"".join(rows)}</g>\n'

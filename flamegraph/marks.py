@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flamegraph.text import clip, escape, number, plain
+from flamegraph.text import displayed, escape, number, plain, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,9 @@ ROOT_NAME = "all"
 # The width of a character of the labels, in pixels: the widest of the monospaced fonts at their size.
 _CELL = 6.9
 _PADDING = 7
-_SHORTEST_LABEL = 3
+# From this width on, in pixels, a frame is set off from its neighbours; a thinner one would drown in the line.
+_SEPARATED = 4
+SHORTEST_LABEL = 4
 
 
 def place(frame: Frame) -> str:
@@ -35,6 +37,7 @@ def draw_frames(
     picture: Picture,
     classes: Sequence[str],
     unit: str,
+    width: float,
     *,
     root_on_top: bool,
     changes: Sequence[tuple[str, str]] = (),
@@ -42,13 +45,15 @@ def draw_frames(
     """One `<g>` a frame, in rows from the root; x and width are in samples, so that the browser does the scaling.
 
     `classes` holds those of each frame of the picture, beside its group's. `changes` holds, for each span of a diff,
-    the class of its colour and what its title says after the percentage.
+    the class of its colour and what its title says after the percentage. The class `w` gives a frame that is wide
+    enough for it a line around.
     """
     total = picture.total
     scale = 100 / total if total else 0
+    wide = _SEPARATED * total / width
     unit = escape(unit)
     heads = [
-        f'{" " if extra else ""}{extra}"><title>{escape(frame.name)} ('
+        f'{" " if extra else ""}{extra}"><title>{escape(displayed(frame.name))} ('
         for frame, extra in zip(picture.frames, classes, strict=True)
     ]
     tails = [f"\n{escape(place(frame))}</title>" if frame.file else "</title>" for frame in picture.frames]
@@ -59,20 +64,21 @@ def draw_frames(
     marks = [
         (
             f"<g><title>{ROOT_NAME} ({number(total)} {unit}, 100%)</title>"
-            f'<rect y="{y}" height="16" fg:x="0" x="0" fg:w="{whole}" width="{whole}"/></g>\n'
+            f'<rect height="16" y="{y}" fg:w="{whole}" width="{whole}" fg:x="0" x="0"/></g>\n'
         )
     ]
     for index, (depth, x, weight, frame, group) in enumerate(picture.spans):
         if weight not in amounts:
             size = plain(weight)
             amounts[weight] = f"{number(weight)} {unit}, {weight * scale:.2f}%"
-            widths[weight] = f'" fg:w="{size}" width="{size}"/></g>\n'
+            widths[weight] = f'" fg:w="{size}" width="{size}" fg:x="'
         at = plain(x)
         y = (depth if root_on_top else picture.depth - depth) * ROW
         color, change = changes[index] if changes else ("", "")
+        line = "w " if weight >= wide else ""
         marks.append(
-            f'<g class="{color}g{group}{heads[frame]}{amounts[weight]}{change}){tails[frame]}'
-            f'<rect y="{y}" height="16" fg:x="{at}" x="{at}{widths[weight]}'
+            f'<g class="{line}{color}g{group}{heads[frame]}{amounts[weight]}{change}){tails[frame]}'
+            f'<rect height="16" y="{y}{widths[weight]}{at}" x="{at}"/></g>\n'
         )
     return "".join(marks)
 
@@ -82,15 +88,15 @@ def draw_labels(picture: Picture, width: float, *, root_on_top: bool) -> str:
     if not picture.total:
         return ""
     scale = width / picture.total
-    least = (_SHORTEST_LABEL * _CELL + _PADDING) / scale
+    least = (SHORTEST_LABEL * _CELL + _PADDING) / scale
     labels = [_label(ROOT_NAME, 0, width, row_y(0, picture.depth, root_on_top=root_on_top))]
     for depth, x, weight, frame, _ in picture.spans:
         if weight >= least:
             y = row_y(depth, picture.depth, root_on_top=root_on_top)
-            labels.append(_label(picture.frames[frame].name, x * scale, weight * scale, y))
+            labels.append(_label(displayed(picture.frames[frame].name), x * scale, weight * scale, y))
     return "".join(labels)
 
 
 def _label(name: str, x: float, width: float, y: int) -> str:
-    text = clip(name, int((width - _PADDING) / _CELL))
-    return f'<text x="{MARGIN + x + 4:.1f}" y="{y + 12}">{escape(text)}</text>\n' if text else ""
+    text = shorten(name, int((width - _PADDING) / _CELL))
+    return f'<text x="{MARGIN + x + 4:.0f}" y="{y + 12}">{escape(text)}</text>\n' if text else ""

@@ -1,19 +1,25 @@
 """The table of the frames too narrow to draw, which search and zoom read in the browser.
 
-An entry is one line, `place depth weight name`, a parent before its children; place and depth are differences to the
-entry before. Names are numbers from 1: first those of the drawn frames in the order of the picture, then those of the
-table's own list, one a line.
+An entry is one line, `name,depth,place,weight`, a parent before its children; depth and place are differences to the
+entry before. A name is a number: first those of the drawn frames in the order of the picture, from 1, then those of the
+table's own list, each after a line feed. Left out are: the name where it is the own list's next one, a depth of 1 more,
+a place as before, a weight as before.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from flamegraph.text import escape, plain
+from flamegraph.text import displayed, escape, plain
+from flamegraph.tree import by_weight
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flamegraph.layout import Picture
+    from flamegraph.tree import Span
 
 LIMIT_BYTES = 256 * 1024
 
@@ -30,30 +36,40 @@ class Table:
 
 def tabulate(picture: Picture, limit_bytes: int = LIMIT_BYTES) -> Table:
     """Write down as many of the narrow frames as fit, the heavier ones first."""
-    spans = picture.narrow
-    level: int | float = 0
+    spans = list(picture.narrow)
     while True:
-        table = _write(picture, level)
-        if len(table.entries) + len(table.names.encode()) <= limit_bytes or not table.kept:
+        table = _write(picture, spans)
+        size = len(table.entries) + len(table.names.encode())
+        if size <= limit_bytes:
             return table
-        weights = sorted(span[2] for span in spans if span[2] > level)
-        level = weights[len(weights) // 2]
+        spans = sorted(spans, key=by_weight)[: int(len(spans) * limit_bytes / size * 0.98)]
+        spans.sort(key=itemgetter(1, 0))
 
 
-def _write(picture: Picture, level: float) -> Table:
+def _write(picture: Picture, spans: Sequence[Span]) -> Table:
+    if not picture.narrow:
+        return Table("", "", 0, picture.forgotten)
+    # The browser knows names as the drawing shows them, so equal ones are one.
+    shown = [escape(displayed(frame.name)) for frame in picture.frames]
     known: dict[str, int] = {}
     for span in picture.spans:
-        known.setdefault(picture.frames[span[3]].name, len(known) + 1)
+        known.setdefault(shown[span[3]], len(known) + 1)
     drawn = len(known)
     entries = []
     last_x: int | float = 0
     last_depth = 0
-    for depth, x, weight, frame, _ in picture.narrow:
-        if weight <= level:
-            continue
-        name = known.setdefault(picture.frames[frame].name, len(known) + 1)
-        entries.append(f"{plain(x - last_x)} {depth - last_depth} {plain(weight)} {name}")
-        last_x, last_depth = x, depth
-    names = "\n".join(escape(name) for name in list(known)[drawn:])
-    missing = picture.forgotten + len(picture.narrow) - len(entries)
-    return Table("\n".join(entries), names, len(entries), missing)
+    last_weight: int | float = 0
+    for depth, x, weight, frame, _ in spans:
+        count = len(known)
+        name = known.setdefault(shown[frame], count + 1)
+        parts = (
+            "" if name > count else str(name),
+            "" if depth == last_depth + 1 else str(depth - last_depth),
+            "" if x == last_x else plain(x - last_x),
+            "" if weight == last_weight else plain(weight),
+        )
+        entries.append(",".join(parts).rstrip(","))
+        last_x, last_depth, last_weight = x, depth, weight
+    names = "".join(f"\n{name}" for name in list(known)[drawn:])
+    missing = picture.forgotten + len(picture.narrow) - len(spans)
+    return Table("\n".join(entries), names, len(spans), missing)

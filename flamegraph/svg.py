@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from flamegraph import axis, caption, legend, marks, narrow
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from flamegraph.options import RenderOptions
     from flamegraph.profile import Profile
 
+# A string, or a sign with spaces around it.
+_SPACED = re.compile(r"""("[^"\n]*"|'[^'\n]*') *| *([{}()=,:;?<>|&!]+) *""")
 _HEAD = 56
 _NOTE = 16
 _FOOT = 30
@@ -37,7 +40,11 @@ class Sheet:
 
 
 def render(profile: Profile, options: RenderOptions) -> str:
-    """Draw a profile as the options say; equal input gives equal bytes."""
+    """Draw a profile as the options say; equal input gives equal bytes. One with two counts a stack is a diff."""
+    if profile.weights_after is not None:
+        from flamegraph.diff import render_diff, split
+
+        return render_diff(*split(profile), options)
     picture = lay_out(profile, options)
     palette = paint(options.colors, picture.groups, picture.frames)
     rows = shares(profile)
@@ -52,7 +59,7 @@ def render(profile: Profile, options: RenderOptions) -> str:
         lines=lines,
         legend=legend.draw(rows, numbers, inner, head_height(lines)),
         legend_height=legend.height(len(rows), inner),
-        frames=marks.draw_frames(picture, palette.frame_classes, unit, root_on_top=options.root_on_top),
+        frames=marks.draw_frames(picture, palette.frame_classes, unit, inner, root_on_top=options.root_on_top),
     )
     return page(sheet, options, unit)
 
@@ -95,7 +102,7 @@ def page(sheet: Sheet, options: RenderOptions, unit: str) -> str:
         f'<g id="below" transform="translate({marks.MARGIN} {shift + rows})">'
         f'<text class="m" y="18">{foot}</text>{sheet.below}</g></g>\n'
         f'<metadata id="names">{table.names}</metadata><metadata id="narrow">{table.entries}</metadata>\n'
-        f"<script>{_asset('flamegraph.js')}</script>\n</svg>\n"
+        f"<script><![CDATA[\n{_asset('flamegraph.js')}\n]]></script>\n</svg>\n"
     )
 
 
@@ -107,7 +114,13 @@ def _data(options: RenderOptions, unit: str) -> str:
 
 
 def _asset(name: str) -> str:
-    """A file of the assets without its comment lines and indents; the files are written so that this is safe."""
-    text = (resources.files("flamegraph.assets") / name).read_text(encoding="utf-8")
-    kept = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in kept if line and not line.startswith(("//", "/*")))
+    """A file of the assets without its comment lines and indents, a script also without the spaces around signs.
+
+    The files are written so that this is safe: comments on lines of their own, no space beside a sign in a pattern.
+    """
+    # pathlib and importlib.resources would each cost more to import than the whole drawing of a small profile.
+    with open(os.path.join(os.path.dirname(__file__), "assets", name), encoding="utf-8") as file:  # noqa: PTH118,PTH120,PTH123
+        text = file.read()
+    lines = (line.strip() for line in text.splitlines())
+    kept = "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
+    return _SPACED.sub(lambda found: found[1] or found[2], kept) if name.endswith(".js") else kept

@@ -8,6 +8,8 @@ import re
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _NEEDS_ESCAPE = re.compile("[&<>\"'\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_METHOD = re.compile(r"[#.][^#.]+$")
+_MARKS = ("_[k]", "_[w]", "_[i]", "_[j]")
 _WIDE_FROM = "\u1100"
 _NAMED_DELETE = 0x7F
 
@@ -26,18 +28,38 @@ def _picture(found: re.Match[str]) -> str:
     return "\u2421" if code == _NAMED_DELETE else "\ufffd"
 
 
+def displayed(name: str) -> str:
+    """A name without the mark that perf's tools put behind it: `_[k]` kernel, `_[j]` compiled, `_[i]` inlined."""
+    return name[:-4] if name.endswith(_MARKS) else name
+
+
+def shorten(name: str, cells: int) -> str:
+    """The longest end of a name that fits, its namespaces dropped first; cut only where its method is too long."""
+    if len(name) <= cells and name.isascii():
+        return name
+    end = name
+    while _width(end) > cells and "::" in end:
+        end = end[end.index("::") + 2 :]
+    if _width(end) > cells and (method := _METHOD.search(end)):
+        end = method[0]
+    return clip(end, cells)
+
+
+def _width(text: str) -> int:
+    return len(text) + (0 if text.isascii() else sum(char >= _WIDE_FROM for char in text))
+
+
 def clip(text: str, cells: int) -> str:
-    """The text cut to a number of character cells, ".." at its end if it was cut; "" where it makes no sense."""
-    if len(text) <= cells and text < _WIDE_FROM and text.isascii():
+    """The text cut to a number of character cells, "…" at its end if it was cut; "" where it makes no sense."""
+    if _width(text) <= cells:
         return text
     used = 0
     fits = 0
     for char in text:
         used += 2 if char >= _WIDE_FROM else 1
-        if used <= cells - 1:
-            fits += 1
-    if used <= cells:
-        return text
+        if used > cells - 1:
+            break
+        fits += 1
     return f"{text[:fits]}…" if fits > 1 else ""
 
 

@@ -62,24 +62,29 @@ def merge(stacks: Iterable[tuple[Sequence[int], int | float]], own_groups: Seque
     return Tree(x, spans, narrow.spans, narrow.forgotten)
 
 
-class _Narrow:
-    """The heaviest spans under the floor. A parent is never lighter than its child, so what is kept stays a trie."""
+def by_weight(span: Span) -> tuple[int | float, int, int | float]:
+    """The key that sorts the heavier spans first, and a parent before its children."""
+    return -span[2], span[0], span[1]
 
-    __slots__ = ("forgotten", "level", "spans")
+
+class _Narrow:
+    """The heaviest spans under the floor: what is kept stays a trie, for a parent sorts before its children."""
+
+    __slots__ = ("forgotten", "last", "spans")
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
-        self.level: int | float = 0
+        self.last: tuple[int | float, int, int | float] | None = None
         self.forgotten = 0
 
     def add(self, span: Span) -> None:
-        if span[2] <= self.level:
+        if self.last and by_weight(span) > self.last:
             self.forgotten += 1
             return
         self.spans.append(span)
         if len(self.spans) > _NARROW_LIMIT:
-            weights = sorted(span[2] for span in self.spans)
-            self.level = weights[len(weights) // 2]
-            kept = [span for span in self.spans if span[2] > self.level]
-            self.forgotten += len(self.spans) - len(kept)
-            self.spans = kept
+            self.spans.sort(key=by_weight)
+            kept = _NARROW_LIMIT // 2
+            self.forgotten += len(self.spans) - kept
+            del self.spans[kept:]
+            self.last = by_weight(self.spans[-1])
