@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fleet.backend import Phase
+from fleet.registry import LEASE_TTL_S
 
 if TYPE_CHECKING:
     from fleet.backend import Backend
     from fleet.registry import Happening, ProxyReading, Status
     from fleet.settings import Settings
+
+GONE_S = 3 * LEASE_TTL_S  # a scaler that lives shows itself several times in this
 
 
 def status_json(settings: Settings, status: Status) -> dict[str, Any]:
@@ -36,6 +39,7 @@ def status_json(settings: Settings, status: Status) -> dict[str, Any]:
         "scalers": [
             {"id": scaler, "acting": scaler == status.acting, "seen_s": round(age_s, 1)}
             for scaler, age_s in status.scalers
+            if age_s < GONE_S or scaler == status.acting
         ],
         "faults": [
             *(snapshot.faults if snapshot else ()),

@@ -45,7 +45,7 @@ class Part(Protocol):
     def start(self, noted: Callable[[Process], None]) -> Process:
         """Start it. Raises StoreUnavailableError or OSError, one line, where it cannot be."""
 
-    def ready(self) -> str | None:
+    def ready(self, process: Process) -> str | None:
         """A line that says what it does now, None until it does it."""
 
     def last_words(self, process: Process) -> str:
@@ -74,8 +74,9 @@ class ValkeyPart:
         noted(process)
         return process
 
-    def ready(self) -> str | None:
+    def ready(self, process: Process) -> str | None:
         """Since `start` returned."""
+        del process
         return f"keeps the fleet's data in {self._server.folder}"
 
     def last_words(self, process: Process) -> str:
@@ -113,8 +114,9 @@ class ProxyPart:
         ]
         return launch(argv, variables(self.settings), _log(self.settings, self.name), noted)
 
-    def ready(self) -> str | None:
+    def ready(self, process: Process) -> str | None:
         """Once it takes connections."""
+        del process
         proxy = self.settings.proxy
         if not listens(proxy.listen_address, proxy.listen_port):
             return None
@@ -144,17 +146,20 @@ class ScalerPart:
         argv = [sys.executable, "-P", "-m", "stoker", "scaler", *config]
         return launch(argv, variables(self.settings), _log(self.settings, self.name), noted)
 
-    def ready(self) -> str | None:
-        """Once some scaler holds the lease; where another does, this one waits behind it."""
+    def ready(self, process: Process) -> str | None:
+        """Once it holds the lease, or waits behind another that does."""
         desk = open_desk(self.settings)
         try:
-            acting = desk.status().acting
+            status = desk.status()
         except StoreUnavailableError:
             return None
         finally:
             desk.close()
-        policy = self.settings.policy
-        return acting and f"{acting} acts: {policy.min} to {policy.max} instances by {self.settings.actuator.kind}"
+        own = self.settings.scaler_id or f"{socket.gethostname()}-{process.pid}"
+        if status.acting == own:
+            policy = self.settings.policy
+            return f"acts: {policy.min} to {policy.max} instances by {self.settings.actuator.kind}"
+        return f"waits behind {status.acting}" if own in dict(status.scalers) and status.acting else None
 
     def last_words(self, process: Process) -> str:
         """The end of its log."""
@@ -204,7 +209,9 @@ def _log(settings: Settings, name: str) -> Path:
 
 def _last_words(process: Process, log: Path) -> str:
     code = exit_code(process)
-    how = "ended" if code is None else f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
+    if code is not None and code < 0:
+        return f"was killed by signal {-code} (log: {log})"
+    how = "ended" if code is None else f"ended with exit code {code}"
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))

@@ -129,7 +129,7 @@ class Supervisor:
         self._note.write(note_path(self.settings))
 
     def _greet(self, kept: Kept) -> None:
-        if kept.process is not None and not kept.is_ready and (line := kept.part.ready()):
+        if kept.process is not None and not kept.is_ready and (line := kept.part.ready(kept.process)):
             kept.is_ready = True
             self.say(f"{kept.part.name:<8} {line}")
 
