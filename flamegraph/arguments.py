@@ -3,44 +3,85 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
-FILES = "profiles, gzipped or not; - reads standard input; several of one kind are merged"
+FILES: Final = "profiles, gzipped or not; - reads standard input; several of one kind are merged"
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+COMMANDS: Final = {
+    "render": "draw one self-contained SVG",
+    "fold": "print folded stacks",
+    "diff": "draw AFTER, coloured by its change from BEFORE",
+    "info": "say what a profile holds",
+}
+
+
+class _Help(argparse.HelpFormatter):
+    """Help of a fixed width: argparse loads a good part of the library to ask how wide the terminal is."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=110)
+
+
+def parser(command: str) -> argparse.ArgumentParser:
+    """The command line; only the named command gets its arguments, which take longer to build than to read."""
     top = argparse.ArgumentParser(
-        prog="flamegraph", description="Flame graphs from stackprof, rack-mini-profiler, speedscope, folded text, logs."
+        prog="flamegraph",
+        description="Flame graphs from stackprof, rack-mini-profiler, speedscope, vernier, folded text and Rails logs.",
+        formatter_class=_Help,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    render = commands.add_parser("render", help="draw one self-contained SVG", allow_abbrev=False)
-    render.add_argument("files", nargs="*", metavar="FILE", default=["-"], help=FILES)
-    _add_reading(render)
-    _add_filters(render)
-    _add_drawing(render)
-    fold = commands.add_parser("fold", help="print folded stacks", allow_abbrev=False)
-    fold.add_argument("files", nargs="*", metavar="FILE", default=["-"], help=FILES)
-    fold.add_argument("--time-order", action="store_true", help="one line for each entry, in the order of the input")
-    fold.add_argument("--files", dest="places", action="store_true", help="names as `name - path:line`")
-    fold.add_argument("-o", "--output", default="-", metavar="OUT", help="a file; - is standard output")
-    _add_reading(fold)
-    _add_filters(fold)
-    diff = commands.add_parser("diff", help="draw AFTER, coloured by its change from BEFORE", allow_abbrev=False)
-    diff.add_argument("before", metavar="BEFORE")
-    diff.add_argument("after", metavar="AFTER")
-    diff.add_argument("--normalize", "--normalise", action="store_true", help="scale BEFORE's total to AFTER's")
-    _add_reading(diff)
-    _add_filters(diff)
-    _add_drawing(diff)
-    info = commands.add_parser("info", help="say what a profile holds", allow_abbrev=False)
-    info.add_argument("files", nargs="*", metavar="FILE", default=["-"], help=FILES)
-    info.add_argument("--json", action="store_true", help="one object of JSON")
-    info.add_argument("--callers", default="", metavar="NAME", help="who calls the method of this name")
-    info.add_argument("--top", type=int, default=15, metavar="N", help="rows of each table (15)")
-    info.add_argument("-o", "--output", default="-", metavar="OUT", help="a file; - is standard output")
-    _add_reading(info)
-    _add_filters(info)
+    for name, what in COMMANDS.items():
+        each = commands.add_parser(name, help=what, description=what, allow_abbrev=False, formatter_class=_Help)
+        if name == command:
+            ADDERS[name](each)
     return top
+
+
+def _add_render(command: argparse.ArgumentParser) -> None:
+    _add_files(command)
+    _add_reading(command)
+    _add_filters(command)
+    _add_drawing(command)
+
+
+def _add_fold(command: argparse.ArgumentParser) -> None:
+    _add_files(command)
+    command.add_argument("--time-order", action="store_true", help="one line for each entry, in the order of the input")
+    command.add_argument("--files", dest="places", action="store_true", help="names as `name - path:line`")
+    _add_output(command)
+    _add_reading(command)
+    _add_filters(command)
+
+
+def _add_diff(command: argparse.ArgumentParser) -> None:
+    command.add_argument("before", metavar="BEFORE")
+    command.add_argument("after", metavar="AFTER")
+    command.add_argument("--normalize", "--normalise", action="store_true", help="scale BEFORE's total to AFTER's")
+    _add_reading(command)
+    _add_filters(command)
+    _add_drawing(command)
+
+
+def _add_info(command: argparse.ArgumentParser) -> None:
+    _add_files(command)
+    command.add_argument("--json", action="store_true", help="one object of JSON")
+    command.add_argument("--callers", default="", metavar="NAME", help="who calls the method of this name")
+    command.add_argument("--top", type=int, default=15, metavar="N", help="rows of each table (15)")
+    _add_output(command)
+    _add_reading(command)
+    _add_filters(command)
+
+
+ADDERS: Final = {"render": _add_render, "fold": _add_fold, "diff": _add_diff, "info": _add_info}
+
+
+def _add_files(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", nargs="*", metavar="FILE", default=["-"], help=FILES)
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-o", "--output", default="-", metavar="OUT", help="a file; - is standard output")
 
 
 def _add_reading(command: argparse.ArgumentParser) -> None:

@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     # A profile is millions of small values and no garbage: looking for cycles among them takes a third of the time.
     gc.disable()
-    args = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = parser(words[0] if words else "").parse_args(words)
     try:
         COMMANDS[args.command](args)
     except BrokenPipeError:

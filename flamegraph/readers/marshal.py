@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from flamegraph.profile import ProfileError
 from flamegraph.readers.marshal_values import (
+    MISSING,
     OPEN,
     Array,
     DefaultedPairs,
@@ -29,12 +30,27 @@ if TYPE_CHECKING:
 
     Packed = Callable[[bytes, int, int], "tuple[object, int, int] | None"]
 
+IVARS: Final = ord("I")
+SYMLINK: Final = ord(";")
+STRING: Final = ord('"')
+ONE_IVAR: Final = b"\x06;"
 # A sound dump nests a handful of levels; Ruby itself gives up long before this many.
 MAX_DEPTH: Final = 10_000
 # Empty containers grow most in memory: 32 times what they take in the file. A sound dump of 500 MB has a million.
 MAX_CONTAINERS: Final = 8_000_000
 # Longer integers appear only in user metadata, and Python takes quadratic time to print them.
 MAX_INTEGER_BYTES: Final = 1024
+
+
+def small(data: bytes, pos: int) -> tuple[int, int]:
+    """The Fixnum from 0 on at a position after its `i`, and the position after it, or 0 where it is another."""
+    size = data[pos]
+    if 4 < size < 128:
+        return size - 5, pos + 1
+    if size > 4:
+        return 0, 0
+    end = pos + 1 + size
+    return int.from_bytes(data[pos + 1 : end], "little"), end
 
 
 class _PackedLinkError(Exception):
@@ -55,17 +71,78 @@ class _Walker:
         self.stack: list[Container] = []
 
     def walk(self) -> object:
+        """Read values until the one at the bottom of the stack is complete."""
         stack = self.stack
         while True:
             value = self.value()
-            if value is OPEN:
+            if value is OPEN and not self.fills(stack[-1]):
                 continue
+            if value is OPEN:
+                value = stack.pop().close()
             while stack:
-                if not stack[-1].take(value):
+                top = stack[-1]
+                if not top.take(value) and not self.fills(top):
                     break
                 value = stack.pop().close()
             else:
                 return value
+
+    def fills(self, top: Container) -> bool:
+        """Read the plain pairs that come next, of which frames are made, without a turn of the walk for each.
+
+        True where they were the last ones. Whatever is not plain, or not sound, is left to the walk.
+        """
+        if type(top) is not Pairs or top.key is not MISSING:
+            return False
+        data, symbols = self.data, self.symbols
+        known = min(len(symbols) + 5, 128)
+        pos = self.pos
+        while top.left and data[pos] == SYMLINK and 4 < data[pos + 1] < known:
+            key = symbols[data[pos + 1] - 5]
+            value, end = self.plain(key, pos + 2)
+            if not end:
+                break
+            top.pairs[key] = value
+            top.left -= 1
+            pos = end
+        self.pos = pos
+        return top.left == 0
+
+    def plain(self, key: str, pos: int) -> tuple[object, int]:
+        """The value at a position where it needs no walk, and the position after it, or 0 where it does."""
+        data = self.data
+        match data[pos]:
+            case 105:  # i
+                return small(data, pos + 1)
+            case 64:  # @
+                index, end = small(data, pos + 1)
+                return (self.objects[index], end) if end and index in self.objects else (None, 0)
+            case 34 | 73:  # " I
+                return self.plain_string(pos)
+            case 48:  # 0
+                return None, pos + 1
+            case 123 if key in self.packed:  # {
+                count, begin = small(data, pos + 1)
+                found = self.packed[key](data, begin, count) if begin else None
+                if found is not None:
+                    self.remember(found[0])
+                    self.numbered += found[2]
+                    return found[:2]
+        return None, 0
+
+    def plain_string(self, pos: int) -> tuple[object, int]:
+        """A string, without instance variables or with the one that nearly all have: :E, true or false, by a link."""
+        data = self.data
+        ivars = 4 if data[pos] == IVARS else 0
+        size, begin = small(data, pos + 1 + ivars // 4)
+        end = begin + size
+        if not begin or end + ivars > len(data) or (ivars and data[pos + 1] != STRING):
+            return None, 0
+        if ivars and not (data[end : end + 2] == ONE_IVAR and 4 < data[end + 2] < 128 and data[end + 3] in b"TF"):
+            return None, 0
+        value = decode(data[begin:end])
+        self.remember(value)
+        return value, end + ivars
 
     def value(self) -> object:
         reader = READERS.get(self.data[self.pos])
@@ -225,13 +302,6 @@ class _Walker:
 
     def string_with_ivars(self) -> object:
         raw = self.byte_string()
-        data, pos = self.data, self.pos
-        # Nearly every string has one variable, :E, by a link that fits in a byte, and is true or false.
-        if data[pos : pos + 2] == b"\x06;" and data[pos + 3] in b"TF" and data[pos + 2] > 4:
-            self.pos = pos + 4
-            value = decode(raw)
-            self.remember(value)
-            return value
         slot = self.remember(decode(raw))
         count = self.length(2)
         return self.push(StringPairs(self, raw, slot, count)) if count else self.objects[slot]
@@ -253,9 +323,8 @@ class _Walker:
         return self.remembered(RubyObject(decode(self.byte_string())))
 
     def regexp(self) -> object:
-        value = RubyObject("Regexp", {"source": decode(self.byte_string())})
-        self.take(1)
-        return self.remembered(value)
+        source = decode(self.byte_string())
+        return self.remembered(RubyObject("Regexp", {"source": source, "options": self.take(1)[0]}))
 
     def floating(self) -> object:
         at = self.pos
@@ -284,22 +353,10 @@ class _Walker:
         raise ProfileError(f"byte {at}: a link to value {index} of {self.numbered}")
 
 
-def _nothing(_: _Walker) -> object:
-    return None
-
-
-def _true(_: _Walker) -> object:
-    return True
-
-
-def _false(_: _Walker) -> object:
-    return False
-
-
 READERS: Final[dict[int, Callable[[_Walker], object]]] = {
-    ord("0"): _nothing,
-    ord("T"): _true,
-    ord("F"): _false,
+    ord("0"): lambda _: None,
+    ord("T"): lambda _: True,
+    ord("F"): lambda _: False,
     ord("i"): _Walker.fixnum,
     ord("l"): _Walker.bignum,
     ord("f"): _Walker.floating,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -14,8 +14,10 @@ from flamegraph.readers.stackprof_raw import (
     PackedEntries,
     PackedIntegers,
     entries_of,
+    read_edges,
     read_entries,
     read_integers,
+    skip_lines,
 )
 from flamegraph.readers.text import sound
 
@@ -29,6 +31,8 @@ PACKED: Final = {
     "raw_lines": read_integers,
     "raw_sample_timestamps": read_integers,
     "raw_timestamp_deltas": read_integers,
+    "edges": read_edges,
+    "lines": skip_lines,
 }
 
 Table = Mapping[object, object]
@@ -173,6 +177,13 @@ def _stopped(metadata: Mapping[str, object], starts: list[int] | None) -> int | 
     return stopped - starts[0]
 
 
+def _edges(edges: object) -> Iterable[tuple[object, object]]:
+    if isinstance(edges, PackedIntegers):
+        flat = edges.decoded()
+        return zip(flat[::2], flat[1::2], strict=True)
+    return edges.items() if isinstance(edges, dict) else ()
+
+
 def _totals(listed: Table, size: int, index_of: Mapping[object, int], most: int) -> list[FrameTotals]:
     """What an aggregated dump says of each frame, those of one name, file and line added up."""
     own, whole = [0] * size, [0] * size
@@ -183,8 +194,7 @@ def _totals(listed: Table, size: int, index_of: Mapping[object, int], most: int)
         at = index_of[key]
         own[at] += _integer(entry, "samples") or 0
         whole[at] += _integer(entry, "total_samples") or 0
-        edges = entry.get("edges")
-        for callee, calls in (edges if isinstance(edges, dict) else {}).items():
+        for callee, calls in _edges(entry.get("edges")):
             to = _place(callee, index_of, -1)
             if to >= 0 and isinstance(calls, int):
                 callees[at][to] = callees[at].get(to, 0) + calls

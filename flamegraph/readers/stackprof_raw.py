@@ -15,12 +15,17 @@ from itertools import repeat
 from struct import Struct
 from typing import Final
 
+from flamegraph.readers.marshal import small
+
 # An id that is an address: `l`, `+`, a length of three shorts, six bytes.
 ADDRESS_SIZE: Final = 9
 ADDRESS_HEAD: Final = (b"l", b"+", b"\x08")
 # Positive integers of every other width, which ids of old versions and of GC's frames have.
 INTEGER: Final = rb"(?:l\+\x08.{6}|i[\x00\x05-\x7f]|i\x01.|i\x02..|i\x03...|i\x04....|l\+\x07.{4}|l\+\x09.{8})"
 FIXNUM: Final = ord("i")
+# Up to so many integers are stepped over sooner than a pattern is made for their number.
+FEW: Final = 64
+TWO: Final = b"[\x07"
 ONE_INTEGER: Final = re.compile(INTEGER, re.DOTALL)
 
 
@@ -42,16 +47,36 @@ class PackedEntries:
     counts: Sequence[int]
 
     def stacks(self, index_of: Mapping[int, int], unknown: int) -> list[tuple[int, ...]]:
-        """Decode the different stacks, each id to its place in `index_of`."""
+        """Decode the different stacks, each id to its place in `index_of`.
+
+        Neighbours begin alike, as requests go through the same middleware, so only where they part is decoded.
+        """
         by_address = {key.to_bytes(6, "little"): index for key, index in index_of.items() if 0 <= key < 1 << 48}
-        found = []
+        found: list[tuple[int, ...]] = []
+        above: bytes = b""
+        stack: tuple[int, ...] = ()
         for depth, key in self.keys:
             if len(key) == depth * ADDRESS_SIZE and is_addresses(key, depth):
-                found.append(tuple(map(by_address.get, _addresses(depth).unpack(key), repeat(unknown))))
+                same = _common(key, above)
+                rest = _addresses(depth - same).unpack_from(key, same * ADDRESS_SIZE)
+                stack = stack[:same] + tuple(map(by_address.get, rest, repeat(unknown)))
+                above = key
+                found.append(stack)
             else:
-                ids = map(decode_integer, ONE_INTEGER.findall(key))
-                found.append(tuple([index_of.get(each, unknown) for each in ids]))
+                found.append(tuple([index_of.get(decode_integer(each), unknown) for each in ONE_INTEGER.findall(key)]))
         return found
+
+
+def _common(key: bytes, other: bytes) -> int:
+    """How many addresses two stacks begin with in common."""
+    low, high = 0, min(len(key), len(other)) // ADDRESS_SIZE
+    while low < high:
+        middle = (low + high + 1) // 2
+        if key.startswith(other[: middle * ADDRESS_SIZE]):
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +122,6 @@ def decode_integer(raw: bytes) -> int:
     return max(raw[1] - 5, 0)
 
 
-def _small(data: bytes, pos: int) -> tuple[int, int]:
-    """A non-negative Fixnum at `pos` and the position after it; -1 where something else stands."""
-    if data[pos] != FIXNUM:
-        return -1, pos
-    size = data[pos + 1]
-    if 4 < size < 128:
-        return size - 5, pos + 2
-    if size > 4:
-        return -1, pos
-    end = pos + 2 + size
-    return int.from_bytes(data[pos + 2 : end], "little"), end
-
-
 class _Different:
     """The different entries so far, found again by their bytes."""
 
@@ -125,10 +137,10 @@ class _Different:
         if len(key) == depth * ADDRESS_SIZE and is_addresses(key, depth):
             self.addresses[key] = len(self.keys)
             return self.append(depth, key, depth)
-        found = integers(depth).match(data, pos)
-        if found is None:
+        end = skip(data, pos, depth)
+        if not end:
             return -1
-        key = found.group()
+        key = data[pos:end]
         index = self.mixed.get(key)
         if index is None:
             index = self.mixed[key] = self.append(depth, key, count_bignums(key))
@@ -155,21 +167,26 @@ def read_entries(data: bytes, pos: int, length: int) -> tuple[PackedEntries, int
     known, keys = different.addresses.get, different.keys
     order: list[int] = []
     counts: list[int] = []
-    while length > 0:
-        depth, pos = _small(data, pos)
+    while length > 0 and data[pos] == FIXNUM:
+        depth, pos = small(data, pos + 1)
         length -= depth + 2
-        if depth < 0 or length < 0:
+        if not pos or length < 0:
             return None
         index = known(data[pos : pos + depth * ADDRESS_SIZE])
         if index is None:
             index = different.add(data, pos, depth)
             if index < 0:
                 return None
-        count, pos = _small(data, pos + len(keys[index][1]))
-        if count < 1:
+        pos += len(keys[index][1])
+        if data[pos] != FIXNUM:
+            return None
+        count, pos = small(data, pos + 1)
+        if not pos or not count:
             return None
         order.append(index)
         counts.append(count)
+    if length:
+        return None
     objects = sum(map(different.numbered.__getitem__, order))
     return PackedEntries(keys, order, counts), pos, objects
 
@@ -179,10 +196,44 @@ def read_integers(data: bytes, pos: int, length: int) -> tuple[PackedIntegers, i
     raw = data[pos : pos + ADDRESS_SIZE * length]
     if len(raw) == ADDRESS_SIZE * length and is_addresses(raw, length):
         return PackedIntegers(raw, length), pos + len(raw), length
-    found = integers(length).match(data, pos)
-    if found is None:
+    end = skip(data, pos, length)
+    if not end or end > len(data):
         return None
-    return PackedIntegers(found.group(), length), found.end(), count_bignums(found.group())
+    raw = data[pos:end]
+    return PackedIntegers(raw, length), end, count_bignums(raw)
+
+
+def read_edges(data: bytes, pos: int, pairs: int) -> tuple[PackedIntegers, int, int] | None:
+    """Skip over a hash of integers to integers; the same contract as `read_entries`."""
+    return read_integers(data, pos, 2 * pairs)
+
+
+def skip_lines(data: bytes, pos: int, pairs: int) -> tuple[None, int, int] | None:
+    """Skip over a hash of a line's number to two counts, which nobody asks for; as `read_entries`."""
+    for _ in range(pairs):
+        pos = skip(data, pos, 1)
+        if not pos or data[pos : pos + 2] != TWO:
+            return None
+        pos = skip(data, pos + 2, 2)
+        if not pos:
+            return None
+    return None, pos, pairs
+
+
+def skip(data: bytes, pos: int, count: int) -> int:
+    """The position after some integers, or 0 where something else stands among them."""
+    if count > FEW:
+        found = integers(count).match(data, pos)
+        return found.end() if found else 0
+    for _ in range(count):
+        size = data[pos + 1]
+        if data[pos] == FIXNUM and (size < 128):
+            pos += 2 if size > 4 else 2 + size
+        elif data[pos : pos + 2] == b"l+" and 6 < data[pos + 2] < 10:
+            pos += 2 * data[pos + 2] - 7
+        else:
+            return 0
+    return pos
 
 
 def entries_of(raw: Sequence[object]) -> tuple[list[tuple[object, ...]], Entries]:
