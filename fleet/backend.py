@@ -20,6 +20,9 @@ HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?")
 MAX_WEIGHT = 256
 DEFAULT_WEIGHT = 100
 LOCAL_HOST = "local"
+MAX_SINCE = 1e12
+# Clouds give credentials to whoever asks these addresses; the usual 169.254.169.254 is link-local.
+METADATA_SERVICES = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
 
 
 class Phase(StrEnum):
@@ -118,7 +121,7 @@ def _backend(name: str, entry: dict[str, Any], networks: Sequence[Network]) -> B
         url=url,
         weight=weight,
         host=host,
-        since=float(since) if isinstance(since, int | float) else 0.0,
+        since=float(since) if isinstance(since, int | float) and 0 <= since < MAX_SINCE else 0.0,
         spec=spec if isinstance(spec, str) else "",
         token=token if isinstance(token, int) else 0,
     )
@@ -145,4 +148,7 @@ def backend_address(name: str, url: object, networks: Sequence[Network]) -> tupl
 
 def allowed(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Sequence[Network]) -> bool:
     """Whether proxies may send to this address: inside `networks`, and never link-local or a metadata service."""
-    return not address.is_link_local and any(address in network for network in networks)
+    hidden = address.version == 6 and address.ipv4_mapped is not None
+    if hidden or address.is_link_local or address in METADATA_SERVICES:
+        return False
+    return any(address in network for network in networks)
