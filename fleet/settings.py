@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as NotParsedError
 
 from fleet.backend import APP_NAME, HOST_NAME
 from fleet.errors import SettingsError
@@ -243,6 +244,8 @@ def load(path: Path | None = None, **overrides: object) -> Settings:
         return _layered(_nested(overrides), content)
     except ValidationError as error:
         raise SettingsError("\n".join(_line(chosen, fault) for fault in error.errors())) from error
+    except NotParsedError as error:
+        raise SettingsError(f"environment: {error}; lists and tables are written as JSON") from error
 
 
 def _layered(overrides: dict[str, Any], content: dict[str, Any]) -> Settings:
@@ -289,7 +292,7 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 
 
 def _line(path: Path | None, fault: Any) -> str:  # noqa: ANN401  # pydantic's own dict of a fault
-    key = ".".join(str(part) for part in fault["loc"]) or "settings"
+    key = ".".join(part if part.isprintable() else repr(part) for part in map(str, fault["loc"])) or "settings"
     where = f"{path}: " if path else ""
     if fault["type"] == "extra_forbidden":
         return f"{where}{key} is not a setting; docs/settings.md lists them"
