@@ -103,7 +103,14 @@ def _read_all(names: Sequence[str], args: argparse.Namespace) -> Profile:
     from flamegraph.profile import ProfileError
     from flamegraph.readers.detect import ReadOptions
 
-    options = ReadOptions(args.format, args.profile, args.since, args.path, args.exception)
+    options = ReadOptions(
+        format=args.format,
+        profile=args.profile,
+        ordered=_needs_order(args),
+        since=args.since,
+        path=args.path,
+        exception=args.exception,
+    )
     profiles = []
     for name in names:
         try:
@@ -119,6 +126,11 @@ def _read_all(names: Sequence[str], args: argparse.Namespace) -> Profile:
     for warning in profile.warnings:
         print(f"flamegraph: warning: {warning}", file=sys.stderr)
     return profile
+
+
+def _needs_order(args: argparse.Namespace) -> bool:
+    in_time = getattr(args, "layout", "") == "chart" or getattr(args, "time_order", False)
+    return in_time or args.gc == "attach" or args.last_segment
 
 
 def _read(name: str, options: ReadOptions) -> Profile:

@@ -40,11 +40,13 @@ REFUSED: Final = {
 class ReadOptions:
     """How to read: the format instead of a guess, which of several profiles, and what of a log.
 
+    Where `ordered` is False, equal stacks may come as one entry, which is faster, and times are not known.
     `since` is an ISO time and `path` the beginning of a request's path; `exception` is a class's name.
     """
 
     format: str = ""
     profile: str = ""
+    ordered: bool = True
     since: str = ""
     path: str = ""
     exception: str = ""

@@ -6,6 +6,7 @@ In names that `flamegraph fold` wrote, `\x3b` stands for a semicolon, and `name 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from io import BytesIO
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -14,13 +15,16 @@ from flamegraph.profile import Frame, Profile, ProfileError
 from flamegraph.readers.text import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from flamegraph.readers.detect import ReadOptions
 
 NAME: Final = "folded"
 # Stacks up to this many are found again by their bytes; where there are more, few come twice.
-CACHE_SIZE: Final = 1 << 16
+KNOWN_STACKS: Final = 1 << 16
+# So many lines are counted at once: many enough for repeats, few enough for the memory.
+PIECE: Final = 1 << 16
+SAMPLE: Final = 4096
 
 NUMBER: Final = rb"(\d+(?:\.\d*)?)"
 COUNT: Final = re.compile(rb"(.*?)[ \t]+?" + NUMBER, re.DOTALL)
@@ -59,35 +63,17 @@ def detect(data: bytes) -> bool:
     return any(_stack_and_count(line)[1] for line in islice(BytesIO(data), 1000))
 
 
-def read(data: bytes, _: ReadOptions) -> Profile:
+def read(data: bytes, options: ReadOptions) -> Profile:
     """Read every line that is a stack with a count; the other lines are counted in a warning.
 
     Where every line has two counts, the second is the weight after a change, as flamegraph.pl understands it.
     """
     first = next(_lines(BytesIO(data)), b"")
-    return (TWO_COUNTS.fullmatch(first) and _read_two(data)) or _read_one(data)
-
-
-def _read_one(data: bytes) -> Profile:
+    if TWO_COUNTS.fullmatch(first) and (found := _read_two(data)):
+        return found
     stacks = _Stacks()
-    cache: dict[bytes, int] = {}
-    order: list[int] = []
-    weights: list[float] = []
-    unsound: list[int] = []
-    for at, line in enumerate(BytesIO(data), 1):
-        stack, _, count = line.rstrip(b"\r\n").rpartition(b" ")
-        if not count.isdigit() or line[:2] == b"# ":
-            stack, count = _stack_and_count(line)
-        if not count:
-            unsound += [at] * bool(stack)
-            continue
-        index = cache.get(stack)
-        if index is None:
-            index = stacks.add(stack)
-            if len(cache) < CACHE_SIZE:
-                cache[stack] = index
-        order.append(index)
-        weights.append(int(count) if count.isdigit() else float(count))
+    read_lines = _in_order if options.ordered or not _repeats(data) else _summed
+    order, weights, unsound = read_lines(data, stacks)
     if not order:
         raise ProfileError("no line is a stack and its count, so not folded text")
     return Profile(
@@ -100,6 +86,58 @@ def _read_one(data: bytes) -> Profile:
     )
 
 
+def _repeats(data: bytes) -> bool:
+    """Whether most of the first lines come more than once."""
+    first = list(islice(BytesIO(data), 4 * SAMPLE))
+    return len(first) > SAMPLE and len(set(first)) * 2 < len(first)
+
+
+def _in_order(data: bytes, stacks: _Stacks) -> tuple[Sequence[int], Sequence[float], list[int]]:
+    """The stack and the count of each line, and the numbers of lines that are none."""
+    known: dict[bytes, int] = {}
+    order: list[int] = []
+    weights: list[float] = []
+    unsound: list[int] = []
+    for at, line in enumerate(BytesIO(data), 1):
+        stack, count = _stack_and_count(line)
+        if not count:
+            unsound += [at] * bool(stack)
+            continue
+        index = known.get(stack)
+        if index is None:
+            index = stacks.add(stack)
+            if len(known) < KNOWN_STACKS:
+                known[stack] = index
+        order.append(index)
+        weights.append(_number(count))
+    return order, weights, unsound
+
+
+def _summed(data: bytes, stacks: _Stacks) -> tuple[Sequence[int], Sequence[float], list[int]]:
+    """The same with equal stacks added: equal lines are counted before any is looked into."""
+    known: dict[bytes, tuple[int, float]] = {}
+    sums: list[float] = []
+    unsound: list[int] = []
+    lines = BytesIO(data)
+    at = 1
+    while piece := Counter(islice(lines, PIECE)):
+        for line, times in piece.items():
+            found = known.get(line)
+            if found is None:
+                stack, count = _stack_and_count(line)
+                if not count:
+                    unsound += [at] * (times * bool(stack))
+                    continue
+                found = (stacks.add(stack), _number(count))
+                if len(known) < KNOWN_STACKS:
+                    known[line] = found
+                if len(stacks.index) > len(sums):
+                    sums.append(0)
+            sums[found[0]] += found[1] * times
+        at += sum(piece.values())
+    return range(len(sums)), sums, unsound
+
+
 def _lines(lines: Iterable[bytes]) -> Iterator[bytes]:
     """Lines without their ends, blank ones and comments left out."""
     for line in lines:
@@ -110,10 +148,17 @@ def _lines(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 def _stack_and_count(line: bytes) -> tuple[bytes, bytes]:
     """The two parts of a line; no count where there is none, and no stack either in a blank line or a comment."""
+    stack, _, count = line.rstrip(b"\r\n").rpartition(b" ")
+    if count.isdigit() and stack[:2] != b"# ":
+        return stack, count
     for bare in _lines([line]):
         found = COUNT.fullmatch(bare)
         return (found[1], found[2]) if found else (bare, b"")
     return b"", b""
+
+
+def _number(count: bytes) -> int | float:
+    return int(count) if count.isdigit() else float(count)
 
 
 def _read_two(data: bytes) -> Profile | None:
@@ -142,7 +187,7 @@ def _warnings(unsound: list[int]) -> list[str]:
     if not unsound:
         return []
     lines = "1 line" if len(unsound) == 1 else f"{len(unsound)} lines"
-    return [f"{lines} without a count left out, the first is line {unsound[0]}"]
+    return [f"{lines} without a count left out, from line {unsound[0]} on"]
 
 
 def frame_of(name: str) -> Frame:
