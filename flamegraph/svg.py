@@ -98,7 +98,7 @@ def page(sheet: Sheet, options: RenderOptions, unit: str) -> str:
         f'<g id="body" transform="translate(0 {top})">\n{ticks}<g transform="translate(0 {shift})">\n'
         f'<svg id="frames" x="{marks.MARGIN}" width="{inner}" height="{rows}" viewBox="0 0 {whole} {rows}"'
         f' preserveAspectRatio="none" total_samples="{whole}" role="tree" aria-label="{summary}">\n'
-        f'{sheet.frames}</svg>\n<g id="labels">\n{labels}</g></g>\n'
+        f'{sheet.frames}</svg>\n<g id="labels" aria-hidden="true">\n{labels}</g></g>\n'
         f'<g id="below" transform="translate({marks.MARGIN} {shift + rows})">'
         f'<text class="m" y="18">{foot}</text>{sheet.below}</g></g>\n'
         f'<metadata id="names">{table.names}</metadata><metadata id="narrow">{table.entries}</metadata>\n'

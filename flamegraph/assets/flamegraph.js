@@ -221,7 +221,7 @@
     ' placeholder="Search text or /regexp/"/><output aria-live="polite"></output>' +
     '<button type="button" data-do="back" aria-label="Previous match" title="Previous match (Shift N)">‹</button>' +
     '<button type="button" data-do="next" aria-label="Next match" title="Next match (N)">›</button></form>' +
-    '<div class="what" aria-live="polite"><b></b><span></span></div><nav>' +
+    '<div class="what"><b></b><span></span></div><nav>' +
     '<a class="open" hidden="hidden">Open</a>' +
     '<button type="button" data-do="copy" title="Copy the name (C)">Copy</button>' +
     '<button type="button" data-do="reset" title="Reset zoom (Esc)" disabled="disabled">Reset zoom</button>' +
@@ -270,7 +270,8 @@
   // ---- zoom
 
   const select = (node, focus) => {
-    current.g?.removeAttribute("tabindex");
+    // Taking it from the focused frame itself would take its focus too.
+    if (node !== current) current.g?.removeAttribute("tabindex");
     current = node;
     node.g.setAttribute("tabindex", 0);
     node.g.setAttribute("aria-level", node.d + 1);

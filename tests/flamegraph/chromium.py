@@ -66,6 +66,7 @@ class Page:
     """One tab."""
 
     socket: aiohttp.ClientWebSocketResponse
+    context: str = ""
     session: str = ""
     faults: list[str] = field(default_factory=list)
     _ids: count[int] = field(default_factory=lambda: count(1))
@@ -120,6 +121,10 @@ class Page:
         chosen = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
         await self.call("Emulation.setEmulatedMedia", media=kind, features=chosen)
 
+    async def allow(self, *permissions: str) -> None:
+        """Grant what a user would be asked for."""
+        await self.call("Browser.grantPermissions", permissions=permissions, browserContextId=self.context)
+
     async def press(self, key: str, modifiers: int = 0) -> None:
         """Press and release one key."""
         code, text = KEYS.get(key, (ord(key.upper()) if len(key) == 1 else 0, key))
@@ -154,8 +159,8 @@ async def opened(devtools: str, width: int = 1200, height: int = 800) -> AsyncGe
     """Open a tab in a browser; a script's uncaught error in it fails whoever closes it."""
     async with aiohttp.ClientSession() as client, client.ws_connect(devtools, max_msg_size=0) as socket:
         page = Page(socket)
-        context = await page.call("Target.createBrowserContext")
-        target = await page.call("Target.createTarget", url="about:blank", browserContextId=context["browserContextId"])
+        page.context = (await page.call("Target.createBrowserContext"))["browserContextId"]
+        target = await page.call("Target.createTarget", url="about:blank", browserContextId=page.context)
         attached = await page.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         page.session = attached["sessionId"]
         await page.call("Page.enable")

@@ -1,0 +1,434 @@
+"""The drawing in a real browser: what a person sees, clicks, types and hears."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from flamegraph.options import RenderOptions
+from flamegraph.profile import Frame
+from flamegraph.svg import render
+from tests.flamegraph.chromium import CONTROL, SHIFT, Page, installed, opened, running
+from tests.flamegraph.profiles import profile
+from tests.flamegraph.redraw import BEFORE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from flamegraph.profile import Profile
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
+
+SEEN = profile(
+    ("main;load;parse", 30),
+    ("main;load;parse;scan", 10),
+    ("main;load;read", 20),
+    ("main;work;parse", 40),
+    frames=[
+        Frame("main", "bin/app", 1),
+        Frame("load", "/gems/loader-2.1.0/lib/load it.rb", 12),
+        Frame("parse", "lib/parse.rb", 7),
+        Frame("read", "<cfunc>"),
+    ],
+)
+THIN = profile(("main;wide", 99_990), ("main;slim", 6), ("main;slim;thread", 3), ("main;slim;yarn", 1))
+
+WHERE = """(name) => {
+  const found = [...document.querySelectorAll('#frames > g')].find((g) => g.node.n === name);
+  const box = found.querySelector('rect').getBoundingClientRect();
+  return [box.x + box.width / 2, box.y + box.height / 2, box.x, box.width];
+}"""
+
+
+class Show(Protocol):
+    def __call__(
+        self, seen: Profile = SEEN, state: str = "", **options: object
+    ) -> AbstractAsyncContextManager[Page]: ...
+
+
+@pytest.fixture(scope="module")
+def browser() -> Generator[str]:
+    if not installed():
+        pytest.skip("chromium is not installed")
+    with running() as devtools:
+        yield devtools
+
+
+@pytest.fixture
+def show(browser: str, tmp_path: Path) -> Show:
+    """Open a profile's drawing in a tab."""
+
+    @asynccontextmanager
+    async def shown(seen: Profile = SEEN, state: str = "", **options: object) -> AsyncGenerator[Page]:
+        file = tmp_path / "drawing.svg"
+        file.write_text(render(seen, RenderOptions(**options)), encoding="utf-8")  # type: ignore[arg-type]
+        async with opened(browser) as page:
+            await page.open(f"file://{file}{state}")
+            yield page
+
+    return shown
+
+
+async def where(page: Page, name: str) -> list[float]:
+    found: list[float] = await page.run(f"({WHERE})({name!r})")
+    return found
+
+
+async def click(page: Page, name: str, modifiers: int = 0) -> None:
+    x, y, *_ = await where(page, name)
+    await page.click(x, y, modifiers)
+
+
+async def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        await page.press(key)
+
+
+async def search(page: Page, text: str) -> str:
+    await page.press("/")
+    await page.run("document.querySelector('input').value = ''")
+    await page.type(text)
+    said: str = await page.run("document.querySelector('output').textContent")
+    return said
+
+
+async def details(page: Page) -> str:
+    said: str = await page.run("[...document.querySelectorAll('.what > *')].map((one) => one.textContent).join(' | ')")
+    return said
+
+
+async def labels(page: Page) -> list[str]:
+    said: list[str] = await page.run("[...document.querySelectorAll('#labels text')].map((one) => one.textContent)")
+    return said
+
+
+async def current(page: Page) -> str:
+    name: str = await page.run("document.activeElement.node?.n || document.activeElement.tagName")
+    return name
+
+
+async def address(page: Page) -> str:
+    state: str = await page.run("location.hash")
+    return state
+
+
+async def test_a_click_zooms_and_escape_resets(show: Show) -> None:
+    async with show() as page:
+        await click(page, "load")
+        assert await page.run("document.querySelector('#frames').getAttribute('viewBox')") == "0 0 60 85"
+        assert (await where(page, "load"))[2:] == [10, 1180]
+        assert await page.run("document.querySelectorAll('#frames > .up').length") == 2
+        assert await labels(page) == ["all", "main", "load", "parse", "read", "scan"]
+
+        await page.press("Escape")
+
+        assert await page.run("document.querySelector('#frames').getAttribute('viewBox')") == "0 0 100 85"
+        assert await labels(page) == ["all", "main", "load", "work", "parse", "read", "parse", "scan"]
+
+
+async def test_the_button_resets_the_zoom(show: Show) -> None:
+    async with show() as page:
+        button = "document.querySelector('[data-do=reset]')"
+        assert await page.run(f"{button}.disabled") is True
+        await click(page, "load")
+        assert await page.run(f"{button}.disabled") is False
+
+        await page.run(f"{button}.click()")
+
+        assert (await where(page, "main"))[2:] == [10, 1180]
+        assert await page.run(f"{button}.disabled") is True
+
+
+async def test_under_zoom_a_frame_says_its_share_of_the_zoomed_one(show: Show) -> None:
+    async with show() as page:
+        await click(page, "load")
+        x, y, *_ = await where(page, "read")
+
+        await page.hover(x, y)
+
+        assert await details(page) == "read | 20 samples, 20.00% · 33.33% of load · <cfunc>"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("parse", "80% matched, 2 frames"),
+        ("PARSE", "0% matched, 0 frames"),
+        ("a", "100% matched, 6 frames"),
+        ("/^(read|scan)$/", "30% matched, 2 frames"),
+        ("/PARSE/i", "80% matched, 2 frames"),
+        ("samples", "0% matched, 0 frames"),
+        ("", ""),
+    ],
+)
+async def test_search_says_what_share_of_the_samples_matched(show: Show, text: str, said: str) -> None:
+    async with show() as page:
+        assert said == await search(page, text)
+        hits = await page.run("document.querySelectorAll('#frames > .hit').length")
+        assert str(hits) == (said.split()[2] if said else "0")
+
+
+async def test_under_zoom_search_counts_only_what_is_zoomed(show: Show) -> None:
+    async with show() as page:
+        await search(page, "parse")
+
+        await page.press("Escape")
+        await search(page, "parse")
+        await click(page, "load")
+
+        assert await page.run("document.querySelector('output').textContent") == "66.67% matched, 1 frames"
+
+
+async def test_a_broken_regexp_is_said_and_nothing_breaks(show: Show) -> None:
+    async with show() as page:
+        assert "Unterminated group" in await search(page, "/(/")
+        assert await page.run("document.querySelector('input').hasAttribute('aria-invalid')") is True
+        assert await search(page, "read") == "20% matched, 1 frames"
+
+
+async def test_next_and_previous_match(show: Show) -> None:
+    async with show() as page:
+        await search(page, "/read|scan|work/")
+        seen = []
+        await page.run("document.querySelector('#frames > g').focus()")
+        for key, modifiers in (("n", 0), ("n", 0), ("n", 0), ("n", 0), ("N", SHIFT), ("F3", 0), ("F3", SHIFT)):
+            await page.press(key, modifiers)
+            seen.append(await current(page))
+
+        assert seen == ["scan", "read", "work", "scan", "work", "scan", "work"]
+
+
+async def test_enter_in_the_search_goes_to_the_next_match_and_stays_there(show: Show) -> None:
+    async with show() as page:
+        await search(page, "read")
+
+        await page.press("Enter")
+
+        assert (await details(page)).startswith("read |")
+        assert await current(page) == "input"
+
+
+async def test_the_legend_filters_by_click_and_by_key(show: Show) -> None:
+    async with show() as page:
+        lit = "[...document.querySelectorAll('#frames > g:not(.dim)')].map((g) => g.node.n)"
+        x, y = await page.run("(() => { const b = document.querySelectorAll('.row')[1].getBoundingClientRect();"
+                              " return [b.x + 30, b.y + 9]; })()")  # fmt: skip
+
+        await page.click(x, y)
+
+        assert await page.run(lit) == ["load", "read"]
+        assert await page.run("document.querySelectorAll('.row')[1].getAttribute('aria-pressed')") == "true"
+        assert await address(page) == "#g=1"
+        await page.press("l")
+        await press(page, "ArrowDown", " ")
+        assert len(await page.run(lit)) == 8
+
+
+async def test_arrows_walk_and_enter_zooms(show: Show) -> None:
+    async with show() as page:
+        await press(page, "Home")
+        seen = [await current(page)]
+        for key in ("ArrowUp", "ArrowUp", "ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown"):
+            await page.press(key)
+            seen.append(await current(page))
+
+        await page.press("Enter")
+
+        assert seen == ["all", "main", "load", "work", "load", "parse", "load"]
+        assert (await where(page, "load"))[2:] == [10, 1180]
+        await page.press("u")
+        assert (await where(page, "main"))[2:] == [10, 1180]
+        assert (await where(page, "load"))[3] < 1180
+
+
+async def test_on_an_icicle_arrows_walk_the_other_way(show: Show) -> None:
+    async with show(layout="icicle") as page:
+        await press(page, "Home", "ArrowDown", "ArrowDown")
+        assert await current(page) == "load"
+        await press(page, "ArrowUp")
+        assert await current(page) == "main"
+
+
+async def test_control_f_opens_the_search_and_escape_leaves_it(show: Show) -> None:
+    async with show() as page:
+        await page.press("f", CONTROL)
+        assert await current(page) == "input"
+        await page.type("read")
+
+        await page.press("Escape")
+
+        assert await page.run("document.querySelectorAll('.hit').length") == 0
+        assert await current(page) == "all"
+
+
+async def test_the_state_is_in_the_address_and_comes_back(show: Show) -> None:
+    async with show() as page:
+        await search(page, "parse")
+        await page.press("Enter")
+        await click(page, "load")
+        state = await address(page)
+
+    async with show(state=state) as page:
+        assert (await where(page, "load"))[2:] == [10, 1180]
+        assert await page.run("document.querySelector('input').value") == "parse"
+        assert await page.run("document.querySelector('output').textContent") == "66.67% matched, 1 frames"
+
+
+@pytest.mark.parametrize("state", ["#z=7_99", "#z=x", "#g=999", "#s=%2F(%2F", "#nonsense", "#z=0_0&s=%E0%A4%A"])
+async def test_an_address_of_another_picture_does_no_harm(show: Show, state: str) -> None:
+    async with show(state=state) as page:
+        assert (await where(page, "main"))[2:] == [10, 1180]
+
+
+async def test_back_leaves_the_zoom(show: Show) -> None:
+    async with show() as page:
+        await click(page, "load")
+        await page.run(
+            "new Promise((done) => { addEventListener('popstate', () => setTimeout(done)); history.back(); })"
+        )
+
+        assert (await where(page, "main"))[2:] == [10, 1180]
+        assert (await where(page, "load"))[3] < 1180
+
+
+async def test_the_name_of_a_frame_is_copied(show: Show) -> None:
+    async with show() as page:
+        await page.allow("clipboardReadWrite", "clipboardSanitizedWrite")
+        await click(page, "load")
+
+        await page.press("c")
+
+        assert await page.run("navigator.clipboard.readText()") == "load"
+        assert await page.run("document.querySelector('output').textContent") == "Copied"
+
+
+async def test_a_frame_links_to_its_line_in_the_editor(show: Show) -> None:
+    async with show(link="vscode://file/{file}:{line}") as page:
+        opener = "document.querySelector('.open')"
+        await click(page, "load")
+        assert await page.run(f"{opener}.href") == "vscode://file//gems/loader-2.1.0/lib/load%20it.rb:12"
+        await click(page, "read")
+        assert await page.run(f"{opener}.hidden") is True
+
+
+async def test_without_a_link_nothing_can_be_opened(show: Show) -> None:
+    async with show() as page:
+        await click(page, "load")
+        assert await page.run("document.querySelector('.open').hidden") is True
+
+
+async def test_frames_too_narrow_to_draw_are_found_and_drawn_under_zoom(show: Show) -> None:
+    async with show(THIN, min_percent=0.0085) as page:
+        drawn = "[...document.querySelectorAll('#frames > g')].map((g) => g.node.n)"
+        assert await page.run(drawn) == ["all", "main", "slim", "wide"]
+        assert await search(page, "thread") == "0% matched, 1 frames"
+        await page.press("Escape")
+
+        await press(page, "Home", "ArrowUp", "ArrowUp", "ArrowLeft")
+        assert await details(page) == "slim | 10 samples, 0.01% · 2 more here"
+        await page.press("Enter")
+
+        assert await page.run(drawn) == ["all", "main", "slim", "wide", "thread", "yarn"]
+        assert await search(page, "thread") == "30% matched, 1 frames"
+        await press(page, "Enter")
+        assert await details(page) == "thread | 3 samples, 0% · 30% of slim"
+        assert "thread" in await labels(page)
+
+
+async def test_the_axis_follows_the_zoom(show: Show) -> None:
+    async with show(BEFORE, layout="chart") as page:
+        ticks = "[...document.querySelectorAll('#axis text')].map((one) => one.textContent)"
+        assert (await page.run(ticks))[:3] == ["0 ms", "20 ms", "40 ms"]
+
+        await click(page, "JSON.generate")
+
+        assert await page.run(ticks) == ["40 ms", "45 ms", "50 ms", "55 ms", "60 ms"]
+
+
+async def test_the_width_follows_the_window(show: Show) -> None:
+    async with show() as page:
+        await page.size(700, 600)
+        await page.run("new Promise(requestAnimationFrame)")
+        assert (await where(page, "main"))[2:] == [10, 680]
+        dock = await page.run("document.querySelector('#dock').getBoundingClientRect().bottom")
+        assert dock == 600
+
+
+async def test_a_fixed_width_stays(show: Show) -> None:
+    async with show(fluid=False, width=900) as page:
+        await page.size(700, 600)
+        assert (await where(page, "main"))[3] == 880
+
+
+async def test_it_is_dark_where_the_user_wants_it_and_light_on_paper(show: Show) -> None:
+    async with show() as page:
+        back = "getComputedStyle(document.querySelector('#back')).fill"
+        assert await page.run(back) == "rgb(255, 255, 255)"
+        await page.media(prefers_color_scheme="dark")
+        assert await page.run(back) == "rgb(13, 17, 23)"
+        await page.media("print", prefers_color_scheme="dark")
+        assert await page.run(back) == "rgb(255, 255, 255)"
+        assert await page.run("getComputedStyle(document.querySelector('#dock')).display") == "none"
+
+
+async def test_it_prints(show: Show) -> None:
+    async with show() as page:
+        given = await page.call("Page.printToPDF", preferCSSPageSize=True)
+        assert given["data"].startswith("JVBERi0")
+        assert (await where(page, "main"))[2:] == [10, 1180]
+
+
+async def test_a_screen_reader_is_told_what_is_there(show: Show) -> None:
+    async with show() as page:
+        await press(page, "Home", "ArrowUp")
+        given = await page.call("Accessibility.getFullAXTree")
+        told = [
+            (one["role"]["value"], one["name"]["value"])
+            for one in given["nodes"]
+            if not one["ignored"] and "name" in one
+        ]
+
+        assert ("tree", "Flame graph, 100 samples") in told
+        assert ("treeitem", "read (20 samples, 20.00%) <cfunc>") in told
+        assert ("searchbox", "Search frames") in told
+        assert ("button", "Next match") in told
+        assert ("button", "loader 2.1.0: 20.0% itself, 60.0% with what it calls") in told
+
+
+async def test_nothing_is_loaded_but_the_file(show: Show) -> None:
+    async with show(BEFORE) as page:
+        assert await page.run("performance.getEntriesByType('resource').length") == 0
+
+
+async def test_a_hostile_name_does_nothing(show: Show) -> None:
+    async with show(BEFORE) as page:
+        assert await page.run("document.querySelectorAll('svg').length") == 2
+        assert await page.run("document.querySelectorAll('script').length") == 1
+        assert await search(page, "</script>") == "10.89% matched, 1 frames"
+
+
+async def test_without_scripts_the_picture_is_complete(browser: str, tmp_path: Path) -> None:
+    file = tmp_path / "still.svg"
+    file.write_text(render(SEEN, RenderOptions()), encoding="utf-8")
+    async with opened(browser) as page:
+        await page.call("Emulation.setScriptExecutionDisabled", value=True)
+        await page.open(f"file://{file}")
+        snapshot = await page.call("DOMSnapshot.captureSnapshot", computedStyles=[], includeDOMRects=True)
+
+        words = {snapshot["strings"][index] for index in snapshot["documents"][0]["layout"]["text"] if index >= 0}
+        assert {"all", "main", "load", "parse", "app", "loader 2.1.0", "100 samples"} <= words
+
+
+async def test_it_works_inside_of_another_page(browser: str, tmp_path: Path) -> None:
+    inside = render(SEEN, RenderOptions())
+    (tmp_path / "page.html").write_text(f"<!doctype html><title>x</title><p>A page</p>{inside}", encoding="utf-8")
+    async with opened(browser) as page:
+        await page.open(f"file://{tmp_path / 'page.html'}")
+
+        await click(page, "load")
+
+        assert (await where(page, "load"))[3] > 1000
