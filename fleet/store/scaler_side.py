@@ -98,7 +98,7 @@ class RedisRegistry:
             verdict, *details = self._publish(lease, change, before)
             match verdict:
                 case b"published":
-                    self._written = Written(text(details[0]), change.backends)
+                    self._written = Written(text(details[0]), dict(change.backends))
                     return int(details[0])
                 case b"everything":
                     before = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socketserver
 import subprocess
 import threading
@@ -16,6 +18,7 @@ from fleet.embedded import EmbeddedValkey, server_binary
 from fleet.errors import StoreUnavailableError
 from fleet.registry import Memory, Order, OrderKind, ProxyReading
 from fleet.settings import Settings, load
+from fleet.store import proxy_side, scaler_side
 from fleet.store.opening import open_desk, open_noticeboard, open_registry
 from tests.valkey import folder, free_port, installed, serving
 
@@ -252,6 +255,30 @@ async def test_listeners_end_when_the_server_does(tmp_path: Path) -> None:
         assert 1 == len(ended)
         registry.close()
         desk.close()
+        await board.aclose()
+
+
+@pytest.mark.live
+async def test_listeners_notice_a_server_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy_side, "QUIET_S", 0.05)
+    monkeypatch.setattr(scaler_side, "WAKE_WAITS_PER_PING", 1)
+    with folder() as path, EmbeddedValkey(path) as server:
+        settings = load(None, redis_url=server.url, state_dir=tmp_path)
+        registry, board = open_registry(settings), open_noticeboard(settings)
+        told = asyncio.ensure_future(anext(board.changes()))
+        woken = asyncio.ensure_future(asyncio.to_thread(next, registry.wakes()))
+        await asyncio.wait([told, woken], timeout=0.8)
+        assert not told.done()
+        assert not woken.done()
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            for listener in (told, woken):
+                with pytest.raises(StoreUnavailableError, match="unreachable"):
+                    await listener
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        registry.close()
         await board.aclose()
 
 

@@ -108,6 +108,20 @@ def test_only_what_differs_is_sent(registry: RedisRegistry, lease: Lease, keys: 
     } == stored(registry, keys)
 
 
+def test_a_caller_may_change_its_own_mapping_afterwards(registry: RedisRegistry, lease: Lease, keys: Keys) -> None:
+    backends = dict(change(1, 2).backends)
+    registry.publish(lease, replace(change(1), backends=backends))
+    del backends["production1"]
+    registry.publish(lease, replace(change(1), backends=backends))
+    assert [b"production2"] == list(stored(registry, keys))
+
+
+def test_a_renewal_prolongs_the_lease(registry: RedisRegistry, lease: Lease, keys: Keys) -> None:
+    registry.client.pexpire(keys.lease, 1000)
+    assert registry.renew(lease)
+    assert registry.client.pttl(keys.lease) > 3000
+
+
 @pytest.mark.parametrize("tampering", ["generation", "member", "all", "type"])
 def test_everything_is_sent_where_the_store_is_not_as_it_was_left(
     registry: RedisRegistry, lease: Lease, keys: Keys, tampering: str
