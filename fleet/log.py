@@ -19,21 +19,33 @@ HIDDEN = "***"
 
 
 def configure(*, stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """Set up logging for this process; the default stream is standard error, because output may be piped on."""
+    """Set up logging for this process; the default stream is standard error, because output may be piped on.
+
+    What parts that also live in foreign processes, and libraries, tell the standard logging gets the same form;
+    of libraries, only warnings.
+    """
     chosen = stream or sys.stderr
+    common: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        hide_secrets,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            hide_secrets,
-            _renderer(chosen),
-        ],
+        processors=[*common, _renderer(chosen)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(chosen),
         cache_logger_on_first_use=False,
     )
+    handler = logging.StreamHandler(chosen)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=common,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(chosen)],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import redis.asyncio
-import structlog
 
 from fleet.errors import StoreUnavailableError
 from fleet.registry import PROXY_TTL_S, ProxyReading, Snapshot
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # A connection on which nothing was told for so long is tried by a ping.
 QUIET_S = 5.0
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class RedisNoticeboard:
         if snapshot is not None and snapshot.faults and not snapshot.backends:
             faults, snapshot = snapshot.faults, None
         if faults and faults != self._warned:
-            log.warning("registry not readable", faults=faults)
+            log.warning("the registry cannot be read: %s", "; ".join(faults))
         self._last, self._warned = snapshot, faults
         return snapshot
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import redis
-import structlog
 
 from fleet.backend import Backend, Phase
 from fleet.errors import RefusedError, StoreUnavailableError
@@ -42,7 +42,7 @@ EVENT_WIDTH = 2 * len(EVENT_FIELDS)
 WAKE_WAIT_S = 0.25
 WAKE_WAITS_PER_PING = 20
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class RedisRegistry:
         except ValueError as error:
             if text(entry_id) != self._ignored_order:
                 self._ignored_order = text(entry_id)
-                log.warning("order ignored", reason=str(error))
+                log.warning("ignored: %s", error)
 
     def sight(self, *, detail: bool) -> Sighting:
         """Every proxy's counters; with `detail` also those by backend. Raises StoreUnavailableError."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,8 +22,11 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
+    handlers, level = logging.root.handlers[:], logging.root.level
     yield
     structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 def test_anywhere_but_on_a_terminal_a_line_is_a_json_object() -> None:
@@ -41,6 +45,17 @@ def test_on_a_terminal_a_line_is_key_and_value() -> None:
     structlog.get_logger().warning("order ignored", reason="no\nsuch order")
     assert stream.getvalue().endswith(' level=warning event="order ignored" reason="no\\nsuch order"\n')
     assert 1 == stream.getvalue().count("\n")
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_what_the_standard_logging_is_told_has_the_same_form(stream: type[io.StringIO]) -> None:
+    out = stream()
+    log.configure(stream=out)
+    logging.getLogger("fleet.store").warning("lost %s", "redis://user:hunter2@h")
+    logging.getLogger("library").info("chatter")
+    assert "lost redis://***@h" in out.getvalue()
+    assert "warning" in out.getvalue()
+    assert 1 == out.getvalue().count("\n")
 
 
 def test_below_the_level_nothing_is_said() -> None:
