@@ -57,11 +57,14 @@ def lay_out(profile: Profile, options: RenderOptions) -> Picture:
 def picture_of(
     tree: Tree, frames: Sequence[Frame], groups: Sequence[str], knots: Sequence[tuple[int | float, int]] = ()
 ) -> Picture:
-    """Sort a tree's spans by rows and say how many rows there are."""
-    spans = sorted(tree.spans)
-    narrow = sorted(tree.narrow, key=itemgetter(1, 0))
+    """Sort a tree's spans by rows, keep the frames that they show, and say how many rows there are."""
+    number = {frame: index for index, frame in enumerate(sorted({span[3] for span in (*tree.spans, *tree.narrow)}))}
+    spans, narrow = (
+        [(depth, x, weight, number[frame], group) for depth, x, weight, frame, group in found]
+        for found in (sorted(tree.spans), sorted(tree.narrow, key=itemgetter(1, 0)))
+    )
     depth = spans[-1][0] if spans else 0
-    return Picture(frames, groups, spans, narrow, tree.forgotten, tree.total, depth, knots)
+    return Picture([frames[frame] for frame in number], groups, spans, narrow, tree.forgotten, tree.total, depth, knots)
 
 
 def rank_frames(frames: Sequence[Frame]) -> tuple[list[Frame], list[int]]:

@@ -103,7 +103,7 @@ def paint(colors: Colors, groups: Sequence[str], frames: Sequence[Frame]) -> Pal
             return _buckets([frame.file or frame.name for frame in frames], _spread)
         case _:
             pairs = [_safe(group) if colors == "safe" else group_colors(group) for group in groups]
-            classes = [SHADES[crc32(frame.name.encode()) % len(SHADES)] for frame in frames]
+            classes = [SHADES[crc32(frame.name.encode(errors="replace")) % len(SHADES)] for frame in frames]
             shade = ".b{fill-opacity:.86}.c{fill-opacity:.72}"
             day = "".join(f".g{index}{{fill:{pair[0]}}}" for index, pair in enumerate(pairs))
             night = "".join(f".g{index}{{fill:{pair[1]}}}" for index, pair in enumerate(pairs))
@@ -115,7 +115,7 @@ def group_colors(group: str) -> tuple[str, str]:
     name = gem_name(group)
     known = _KNOWN.get(group) or _KNOWN.get(name)
     if known is None:
-        seed = crc32(name.encode())
+        seed = crc32(name.encode(errors="replace"))
         known = (60 + seed % _STEPS * (_HUES_END - 60) // _STEPS, (0.075, 0.1, 0.12)[seed // _STEPS % 3])
     hue, chroma = known
     strong = group == APP
@@ -154,7 +154,7 @@ def _gamma(channel: float) -> int:
 
 
 def _safe(group: str) -> tuple[str, str]:
-    return _SAFE_KNOWN.get(group) or _SAFE[crc32(gem_name(group).encode()) % len(_SAFE)]
+    return _SAFE_KNOWN.get(group) or _SAFE[crc32(gem_name(group).encode(errors="replace")) % len(_SAFE)]
 
 
 def _hot(step: int) -> tuple[str, str]:
@@ -168,7 +168,7 @@ def _spread(step: int) -> tuple[str, str]:
 
 
 def _buckets(keys: Sequence[str], color: Callable[[int], tuple[str, str]]) -> Palette:
-    numbers = [crc32(key.encode()) % _BUCKETS for key in keys]
+    numbers = [crc32(key.encode(errors="replace")) % _BUCKETS for key in keys]
     pairs = [(number, color(number)) for number in sorted(set(numbers))]
     day = "".join(f".h{number}{{fill:{pair[0]}}}" for number, pair in pairs)
     night = "".join(f".h{number}{{fill:{pair[1]}}}" for number, pair in pairs)

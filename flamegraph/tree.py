@@ -39,20 +39,27 @@ def merge(stacks: Iterable[tuple[Sequence[int], int | float]], own_groups: Seque
     groups = [0]
     previous: Sequence[int] = ()
     x: int | float = 0
+    common = 0
     # The empty stack at the end closes what is open.
     for stack, weight in chain(stacks, (((), 0),)):
-        common = 0
-        for frame, other in zip(stack, previous, strict=False):
+        # Neighbours mostly share about as much as the pair before them did: try that in one comparison.
+        common = min(common, len(stack), len(previous))
+        while stack[:common] != previous[:common]:
+            common //= 2
+        for frame, other in zip(stack[common:], previous[common:], strict=False):
             if frame != other:
                 break
             common += 1
         for depth in range(len(previous), common, -1):
             start = starts.pop()
-            span = (depth, start, x - start, previous[depth - 1], groups.pop())
-            if x - start >= floor:
-                spans.append(span)
+            group = groups.pop()
+            width = x - start
+            if width >= floor:
+                spans.append((depth, start, width, previous[depth - 1], group))
+            elif width < narrow.least:
+                narrow.forgotten += 1
             else:
-                narrow.add(span)
+                narrow.add((depth, start, width, previous[depth - 1], group))
         for frame in stack[common:]:
             starts.append(x)
             group = own_groups[frame]
@@ -68,12 +75,16 @@ def by_weight(span: Span) -> tuple[int | float, int, int | float]:
 
 
 class _Narrow:
-    """The heaviest spans under the floor: what is kept stays a trie, for a parent sorts before its children."""
+    """The heaviest spans under the floor: what is kept stays a trie, for a parent sorts before its children.
 
-    __slots__ = ("forgotten", "last", "spans")
+    What weighs less than `least` need not be offered.
+    """
+
+    __slots__ = ("forgotten", "last", "least", "spans")
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
+        self.least: int | float = 0
         self.last: tuple[int | float, int, int | float] | None = None
         self.forgotten = 0
 
@@ -88,3 +99,4 @@ class _Narrow:
             self.forgotten += len(self.spans) - kept
             del self.spans[kept:]
             self.last = by_weight(self.spans[-1])
+            self.least = -self.last[0]
