@@ -42,14 +42,7 @@ def merge(stacks: Iterable[tuple[Sequence[int], int | float]], own_groups: Seque
     common = 0
     # The empty stack at the end closes what is open.
     for stack, weight in chain(stacks, (((), 0),)):
-        # Neighbours mostly share about as much as the pair before them did: try that in one comparison.
-        common = min(common, len(stack), len(previous))
-        while stack[:common] != previous[:common]:
-            common //= 2
-        for frame, other in zip(stack[common:], previous[common:], strict=False):
-            if frame != other:
-                break
-            common += 1
+        common = _shared(stack, previous, common)
         for depth in range(len(previous), common, -1):
             start = starts.pop()
             group = groups.pop()
@@ -67,6 +60,21 @@ def merge(stacks: Iterable[tuple[Sequence[int], int | float]], own_groups: Seque
         previous = stack
         x += weight
     return Tree(x, spans, narrow.spans, narrow.forgotten)
+
+
+def _shared(stack: Sequence[int], other: Sequence[int], guess: int) -> int:
+    """How many frames two stacks have in common from the root.
+
+    Neighbours mostly share about as much as the pair before them did, which one comparison tells.
+    """
+    common = min(guess, len(stack), len(other))
+    while stack[:common] != other[:common]:
+        common //= 2
+    for mine, theirs in zip(stack[common:], other[common:], strict=False):
+        if mine != theirs:
+            break
+        common += 1
+    return common
 
 
 def by_weight(span: Span) -> tuple[int | float, int, int | float]:
