@@ -202,7 +202,7 @@ def replay(trace: Annotated[Path, typer.Argument(help="A trace file that a scale
 @app.command(epilog="Example: stoker demo --seconds 40")
 def demo(
     actuator: Annotated[str, typer.Option(help="How instances are run: process, docker or ansible.")] = "process",
-    seconds: Annotated[float, typer.Option(min=20, max=3600, help="How long the load lasts.")] = 45,
+    seconds: Annotated[float, typer.Option(min=40, max=3600, help="How long the load lasts.")] = 45,
 ) -> None:
     """Watch a fleet follow a load for a minute.
 

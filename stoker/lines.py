@@ -93,8 +93,16 @@ def happening_line(happening: Happening) -> str:
     """The same for people: when, what, from where to where, and why."""
     change = " -> ".join(word for word in (happening.before, happening.after) if word)
     why = f"  ({'; '.join(happening.reasons)})" if happening.reasons else ""
-    subject = happening.subject or happening.kind
-    return f"{clock_time(happening.at)}  {subject:<14} {change}{why}".rstrip()
+    match happening.kind:
+        case "decision":
+            what = "desired"
+        case "state":
+            what = "state"
+        case "instance":
+            what = happening.subject
+        case kind:
+            what = f"{kind} {happening.subject}"
+    return f"{clock_time(happening.at)}  {what:<14} {change}{why}".rstrip()
 
 
 def clock_time(at: float) -> str:
@@ -110,6 +118,6 @@ def age(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def shown(value: float | None) -> str:
+def shown(value: float | None, digits: int = 4) -> str:
     """A number for people; what is not known is a dash."""
-    return "-" if value is None else f"{value:.4g}"
+    return "-" if value is None else f"{value:.{digits}g}"
