@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mitmproxy import ctx
 from mitmproxy.utils import asyncio_utils
 
-from addon.presence import Presence
+from addon.presence import Presence, end
 from fleet.errors import SettingsError, StoreUnavailableError
 from fleet.snapshot_file import snapshot_file
 from fleet.store.opening import open_noticeboard
@@ -35,6 +35,7 @@ class Lifecycle:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self._task: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     def running(self) -> None:
         """Begin to report and to learn."""
@@ -43,9 +44,11 @@ class Lifecycle:
 
     def done(self) -> Awaitable[None] | None:
         """End: at once when the script is reloaded, after a drain (which is awaited) when mitmdump ends."""
-        if ctx.master.should_exit.is_set() and self._configuration.ready:
-            return self._leave()
-        self._stop()
+        if self._task is None:
+            return None
+        if ctx.master.should_exit.is_set():
+            return self._leave(self._task)
+        self._ending = asyncio_utils.create_task(end([self._task], every_s=1.0), name="stoker end")
         return None
 
     def _start(self) -> None:
@@ -74,12 +77,7 @@ class Lifecycle:
             log.error("stoker: reporting broke off and begins again", exc_info=error)
             asyncio.get_running_loop().call_later(RESTART_S, self._start)
 
-    def _stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
-
-    async def _leave(self) -> None:
+    async def _leave(self, task: asyncio.Task[None]) -> None:
         plane, limit_s = self._configuration.plane, self._configuration.settings.proxy.drain_s
         deadline_s = monotonic() + limit_s + FLUSH_S
         proxyserver: Proxyserver = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
@@ -96,10 +94,7 @@ class Lifecycle:
         await asyncio.sleep(STEP_S)
         while any(transport.get_write_buffer_size() for transport in transports) and monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(STEP_S)
-        task = self._task
-        self._stop()
-        if task is not None:
-            await asyncio.wait([task])
+        await end([task], every_s=1.0)
 
 
 def _client_transports(proxyserver: Proxyserver) -> list[asyncio.WriteTransport]:

@@ -9,9 +9,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from addon.failover import Failover
+from addon.lean import Lean
 from addon.lifecycle import Lifecycle
 from addon.options import Configuration
 from addon.router import Router
+from addon.status import StatusCommand
 
 configuration = Configuration()
-addons = [configuration, Router(configuration), Failover(configuration), Lifecycle(configuration)]
+addons = [
+    configuration,
+    Router(configuration),
+    Failover(configuration),
+    StatusCommand(configuration),
+    Lifecycle(configuration),
+    Lean(),
+]
