@@ -6,7 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from docker import APIClient
 
@@ -54,6 +54,14 @@ def published_url(ports: Mapping[str, list[dict[str, str]] | None], port: int) -
     """The url behind a port in an inspection's `NetworkSettings.Ports`, None where it is not published."""
     for binding in ports.get(f"{port}/tcp") or ():
         return address_url(binding["HostIp"], int(binding["HostPort"]))
+    return None
+
+
+def listed_url(ports: Sequence[Mapping[str, Any]], port: str) -> str | None:
+    """The url behind a port in a listing's `Ports`, None where it is not published."""
+    for entry in ports:
+        if entry["Type"] == "tcp" and str(entry["PrivatePort"]) == port and entry.get("PublicPort"):
+            return address_url(entry["IP"], entry["PublicPort"])
     return None
 
 

@@ -14,7 +14,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from fleet.backend import LOCAL_HOST
 from scaler.actuators.actuator import Failed, Started, StartOrder
-from scaler.actuators.container import address_url, creation, published_url
+from scaler.actuators.container import creation, listed_url, published_url
 from scaler.actuators.definition import environment
 from scaler.actuators.excerpt import LINES, last_lines, one_line
 from scaler.actuators.labels import APP, FLEET, PORT, SPEC, Owner
@@ -145,19 +145,12 @@ class DockerActuator:
         if name is None or f"/{name}" not in entry["Names"]:
             return None
         if entry["State"] == "running":
-            return Found(name, LOCAL_HOST, labels[SPEC], _listed_url(entry["Ports"], labels.get(PORT, "")))
+            return Found(name, LOCAL_HOST, labels[SPEC], listed_url(entry["Ports"], labels.get(PORT, "")))
         try:
             code, log = self._ending(self.client.inspect_container(entry["Id"]))
         except NotFound:
             return None
         return Found(name, LOCAL_HOST, labels[SPEC], running=False, exit_code=code, log=log)
-
-
-def _listed_url(ports: Sequence[dict[str, Any]], port: str) -> str | None:
-    for entry in ports:
-        if entry["Type"] == "tcp" and str(entry["PrivatePort"]) == port and entry.get("PublicPort"):
-            return address_url(entry["IP"], entry["PublicPort"])
-    return None
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from fleet.settings import Settings
     from scaler.actuators.actuator import Actuator
+    from scaler.actuators.ansible import Playbooks
+    from scaler.actuators.play_vars import Value
 
 
 def open_actuator(settings: Settings, now: Callable[[], float] | None = None) -> Actuator:
@@ -33,7 +37,7 @@ def open_actuator(settings: Settings, now: Callable[[], float] | None = None) ->
         case "docker":
             return _docker(settings, clock)
         case "ansible":
-            raise SettingsError("actuator.kind ansible")
+            return _ansible(settings, clock)
 
 
 def _process(settings: Settings, now: Callable[[], float]) -> Actuator:
@@ -84,3 +88,40 @@ def _check_published(engine: str, address: str) -> None:
         raise SettingsError(
             f"actuator.publish_address must be an address of the engine's host {parts.hostname}, was {address}"
         )
+
+
+def _ansible(settings: Settings, now: Callable[[], float]) -> Actuator:
+    from scaler.actuators.ansible import AnsibleActuator
+    from scaler.actuators.inventory import read_hosts
+    from scaler.actuators.play import Stage
+    from scaler.actuators.play_vars import check_extra
+
+    check_container(settings.instance)
+    environment(settings.instance)
+    check_extra(settings.actuator.extra_vars)
+    playbooks = _playbooks(settings.actuator.playbooks)
+    inventory = (settings.actuator.inventory or Path()).expanduser().absolute()
+    hosts = read_hosts(inventory, settings.actuator.group)
+    stage = Stage(inventory, settings.state_path / "plays", settings.actuator.play_timeout_s)
+    stage.sweep()
+    given: dict[str, Value] = {
+        **settings.actuator.extra_vars,
+        "stoker_fleet": settings.fleet,
+        "stoker_app": settings.app,
+        "stoker_group": settings.actuator.group,
+        "stoker_default_address": settings.actuator.publish_address,
+    }
+    if settings.actuator.docker_host:
+        given["stoker_engine"] = settings.actuator.docker_host
+    return AnsibleActuator(stage, playbooks, Owner(settings.fleet, settings.app), hosts, given, now)
+
+
+def _playbooks(own: Path | None) -> Playbooks:
+    from scaler.actuators.ansible import Playbooks
+
+    packaged = Path(str(resources.files("playbooks")))
+    folder = own.expanduser().absolute() if own else packaged
+    for name in ("scale_up.yml", "scale_down.yml"):
+        if not (folder / name).is_file():
+            raise SettingsError(f"actuator.playbooks: {folder} has no {name}")
+    return Playbooks(folder / "scale_up.yml", folder / "scale_down.yml", packaged / "census.yml")

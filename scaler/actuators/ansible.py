@@ -1,0 +1,183 @@
+"""Instances as containers on the hosts of an Ansible inventory: one play for all orders of a moment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scaler.actuators.actuator import Failed, Started, StartOrder
+from scaler.actuators.container import listed_url
+from scaler.actuators.definition import check_container, environment
+from scaler.actuators.excerpt import one_line
+from scaler.actuators.gather import Gather
+from scaler.actuators.labels import PORT, SPEC, Owner
+from scaler.actuators.play import Outcome, Stage
+from scaler.actuators.play_vars import Value
+from scaler.messages import Census, Found
+
+SPEC_TEXT = re.compile(r"[0-9a-f]{12}")
+URL = re.compile(r"http://[0-9a-f.:\[\]]+:[0-9]{1,5}")
+EXITED = re.compile(r"Exited \((\d+)\)")
+GATHER_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Playbooks:
+    """The three that are played."""
+
+    scale_up: Path
+    scale_down: Path
+    census: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _StopOrder:
+    name: str
+    host: str
+    grace_s: float
+
+
+@dataclass(slots=True)
+class AnsibleActuator:
+    """The hand that plays. `hosts` are those of the inventory's group, `given` is what every play gets."""
+
+    stage: Stage
+    playbooks: Playbooks
+    owner: Owner
+    hosts: frozenset[str]
+    given: Mapping[str, Value]
+    now: Callable[[], float]
+    _stops: Gather[_StopOrder, str | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._stops = Gather(self._stop_all, GATHER_S)
+
+    @property
+    def batches(self) -> bool:
+        """One play carries all orders of a step."""
+        return True
+
+    def start(self, orders: Sequence[StartOrder]) -> list[Started | Failed]:
+        """Play scale_up.yml for all orders that pass the checks; each has its own result."""
+        variables: dict[str, dict[str, str]] = {}
+        refused: dict[str, Failed] = {}
+        for order in orders:
+            try:
+                variables[order.name] = self._checked(order)
+            except ValueError as error:
+                refused[order.name] = Failed(order.name, one_line(str(error)))
+        played = [order for order in orders if order.name in variables]
+        results = self._play_up(played, variables) if played else {}
+        return [refused.get(order.name) or results[order.name] for order in orders]
+
+    def _checked(self, order: StartOrder) -> dict[str, str]:
+        self.owner.check(order.name)
+        if order.host not in self.hosts:
+            raise ValueError(f"host {order.host} is not in the inventory")
+        if not SPEC_TEXT.fullmatch(order.spec):
+            raise ValueError(f"a spec must be 12 hex digits, was {order.spec!r}")
+        check_container(order.definition)
+        return environment(order.definition)
+
+    def _play_up(
+        self, orders: Sequence[StartOrder], variables: Mapping[str, dict[str, str]]
+    ) -> dict[str, Started | Failed]:
+        instances: list[Value] = [{"name": one.name, "host": one.host, "spec": one.spec} for one in orders]
+        definitions: dict[str, Value] = {one.spec: _definition(one, variables[one.name]) for one in orders}
+        outcome = self.stage.run(
+            self.playbooks.scale_up,
+            {**self.given, "stoker_instances": instances, "stoker_definitions": definitions},
+            pull_s=max(order.definition.pull_timeout_s for order in orders),
+        )
+        return {order.name: _started(order, outcome, variables[order.name]) for order in orders}
+
+    def stop(self, name: str, host: str, grace_s: float) -> None:
+        """Have scale_down.yml played, together with the other stops of the same moment."""
+        self.owner.check(name)
+        if host not in self.hosts:
+            raise RuntimeError(f"{name}: host {host} is not in the inventory, so it may still run there")
+        failure = self._stops(_StopOrder(name, host, grace_s))
+        if failure is not None:
+            raise RuntimeError(f"{name}: {failure}")
+
+    def _stop_all(self, orders: list[_StopOrder]) -> list[str | None]:
+        grace_s = max(order.grace_s for order in orders)
+        hosts = {order.name: order.host for order in orders}
+        instances: list[Value] = [{"name": name, "host": host} for name, host in hosts.items()]
+        given = {**self.given, "stoker_instances": instances, "stoker_grace_s": grace_s}
+        outcome = self.stage.run(self.playbooks.scale_down, given, extra_s=grace_s)
+        return [_stop_failure(order, outcome) for order in orders]
+
+    def running(self) -> Census:
+        """Play census.yml; a host without an answer is named, with the reason, among the faults."""
+        asked_at = self.now()
+        outcome = self.stage.run(self.playbooks.census, self.given)
+        answers = {host: one for host, one in outcome.statistics.get("stoker_census", {}).items() if host in self.hosts}
+        found = [self._found(host, entry) for host, entries in answers.items() for entry in entries]
+        silent = sorted(self.hosts - answers.keys())
+        return Census(
+            asked_at,
+            tuple(one for one in found if one),
+            frozenset(answers),
+            self.hosts,
+            tuple(f"{host}: {outcome.reason(host)}" for host in silent),
+        )
+
+    def _found(self, host: str, entry: Mapping[str, Any]) -> Found | None:
+        labels = entry["Labels"]
+        name = self.owner.owned_name(labels)
+        if name is None or f"/{name}" not in entry["Names"]:
+            return None
+        if entry["State"] == "running":
+            return Found(name, host, labels[SPEC], listed_url(entry["Ports"], labels.get(PORT, "")))
+        exited = EXITED.match(entry["Status"])
+        return Found(name, host, labels[SPEC], running=False, exit_code=int(exited[1]) if exited else None)
+
+
+def _definition(order: StartOrder, variables: dict[str, str]) -> Value:
+    definition = order.definition
+    return {
+        "image": definition.image,
+        "command": list(definition.command),
+        "port": definition.port,
+        "env": variables,
+        "network": definition.network,
+        "volumes": list(definition.volumes),
+        "memory": definition.memory,
+        "cpus": definition.cpus,
+        "user": definition.user,
+        "pull": definition.pull,
+        "pull_timeout_s": definition.pull_timeout_s,
+        "log_size": definition.log_size,
+    }
+
+
+def _started(order: StartOrder, outcome: Outcome, variables: Mapping[str, str]) -> Started | Failed:
+    url = outcome.statistics.get("stoker_started", {}).get(order.name)
+    if url is not None:
+        if isinstance(url, str) and URL.fullmatch(url):
+            return Started(order.name, url, order.host)
+        return Failed(order.name, one_line(f"the play must report http://ip:port, was {url!r}", variables.values()))
+    failed = outcome.statistics.get("stoker_failed", {}).get(order.name)
+    if not isinstance(failed, dict):
+        reason = outcome.reason(_target(order.name, order.host), order.host)
+        return Failed(order.name, one_line(reason, variables.values()))
+    code = failed.get("exit_code")
+    reason = one_line(str(failed.get("reason")), variables.values())
+    return Failed(order.name, reason, code if isinstance(code, int) else None)
+
+
+def _stop_failure(order: _StopOrder, outcome: Outcome) -> str | None:
+    if order.name in outcome.statistics.get("stoker_stopped", {}):
+        return None
+    failed = outcome.statistics.get("stoker_failed", {}).get(order.name)
+    if isinstance(failed, dict):
+        return one_line(str(failed.get("reason")))
+    return outcome.reason(_target(order.name, order.host), order.host)
+
+
+def _target(name: str, host: str) -> str:
+    return f"{name}@{host}"
