@@ -73,7 +73,7 @@ def run_demo(actuator: str, seconds: float) -> int:
     with stage(actuator) as found:
         proxy = found.settings.proxy
         console.print(f"[dim]starting a fleet of {actuator} instances, {found.settings.fleet} ...[/]")
-        desk = asyncio.run(_serving(found))
+        desk = asyncio.run(serving_desk(found))
         load = Load(Client(proxy.listen_address, proxy.listen_port), now)
         demo = Demo(found, desk, load, Record(seconds, now()), now)
         if sys.stdout.isatty():
@@ -102,7 +102,7 @@ def _liner() -> Callable[[Record], None]:
     return show
 
 
-async def _serving(found: Stage) -> RedisDesk:
+async def serving_desk(found: Stage) -> RedisDesk:
     """The fleet's desk, once an instance serves."""
     desk: RedisDesk | None = None
     try:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOAD_ROWS, FLEET_ROWS = 4, 4
 HISTORY = 5
+QUIET = frozenset({"starting", "warming", "stopping", "gone"})
 MARKS = {"serving": "●", "starting": "◌", "warming": "◐", "draining": "○", "stopping": "·", "failed": "✗"}
 
 
@@ -61,7 +62,7 @@ def _numbers(sample: Sample) -> RenderableType:
     table.add_row(
         Text(f"{state:<5}", f"bold {STATE_COLOURS.get(state, 'red')}"),
         f"{sample.load_rps:.0f}/s",
-        shown(content["rps"]),
+        shown(content["rps"], 3),
         Text(shown(content["desired"]), "bold"),
         Text(shown(content["serving"]), "bold green"),
         shown(content["in_flight"]),
@@ -78,6 +79,7 @@ def charts(record: Record, most: int, width: int) -> RenderableType:
     fleet = area(columns(record.serving, record.seconds, width), most, FLEET_ROWS)
     lines: list[Text] = []
     for rows, label, top, colour in ((load, "rps", f"{PEAK_RPS:.0f}", "blue"), (fleet, "serving", f"{most}", "green")):
+        lines += [Text()] if lines else []
         for index, row in enumerate(rows):
             word = top if index == 0 else label if index == len(rows) - 1 else ""
             lines.append(Text.assemble((f"{word:>7} ", "dim"), (row, colour)))
@@ -95,7 +97,8 @@ def _instances(sample: Sample) -> Text:
 
 
 def _history(record: Record, width: int) -> list[Text]:
-    lines = [happening_line(one) for one in record.happenings if one.kind != "state"][-HISTORY:]
+    told = [one for one in record.happenings if one.kind != "state" and one.after not in QUIET]
+    lines = [happening_line(one) for one in told[-HISTORY:]]
     return [Text(line[:width], "dim", no_wrap=True) for line in lines + [""] * (HISTORY - len(lines))]
 
 
