@@ -86,7 +86,7 @@ class InMemory:
 
     def lose_all_data(self) -> None:
         self.store.wipe()
-        self.now += 0.001
+        self.now += 0.01
 
 
 class OnServer:

@@ -250,6 +250,14 @@ def test_a_history_entry_of_a_stranger_is_shown_as_far_as_it_can_be_read(
     assert (("1500-7", Happening(1.5, "\ufffd", reasons=("{",))),) == desk.history("", wait_s=0)
 
 
+def test_a_stream_whose_ids_were_used_up_begins_anew(
+    registry: RedisRegistry, desk: RedisDesk, lease: Lease, keys: Keys
+) -> None:
+    registry.client.xadd(keys.events, {"kind": "last"}, id="18446744073709551615-18446744073709551615")
+    registry.record(lease, [Happening(2.0, "first")])
+    assert [Happening(2.0, "first")] == [one for _, one in desk.history("", wait_s=0)]
+
+
 def test_a_lease_without_an_end_is_garbage(registry: RedisRegistry, keys: Keys) -> None:
     registry.client.set(keys.lease, "somebody:1")
     assert registry.acquire("a") is not None
