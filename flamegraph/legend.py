@@ -53,13 +53,13 @@ def draw(shares: Sequence[Share], numbers: Mapping[str, int], width: float, y: i
     for index, (share, own) in enumerate(zip(shares, exact_percents([s.own for s in shares]), strict=True)):
         left, top = index // per_column * COLUMN_WIDTH, index % per_column * ROW_HEIGHT + _HEAD
         inclusive = 100 * share.total / total if total else 0
-        name = escape(share.group)
+        shown = clip(share.group, _LABEL_CHARS)
+        whole = "" if shown == share.group else f"<title>{escape(share.group)}</title>"
         rows.append(
             f'<g class="row" data-g="{numbers[share.group]}" transform="translate({left} {top})">'
-            f"<title>{name}: {own:.1f}% itself, {inclusive:.1f}% with what it calls</title>"
-            f'<rect class="back" x="-4" width="{COLUMN_WIDTH - 12}" height="{ROW_HEIGHT}" rx="4"/>'
+            f'{whole}<rect class="back" x="-4" width="{COLUMN_WIDTH - 12}" height="{ROW_HEIGHT}" rx="4"/>'
             f'<rect class="g{numbers[share.group]}" y="3" width="12" height="12" rx="3"/>'
-            f'<text x="18" y="13">{escape(clip(share.group, _LABEL_CHARS))}</text>'
+            f'<text x="18" y="13">{escape(shown)}</text>'
             f'<text class="n" x="200" y="13">{own:.1f}%</text>'
             f'<text class="n m" x="246" y="13">{inclusive:.1f}%</text></g>'
         )

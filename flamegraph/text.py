@@ -10,6 +10,8 @@ _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", 
 _NEEDS_ESCAPE = re.compile("[&<>\"'\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _METHOD = re.compile(r"[#.][^#.]+$")
 _MARKS = ("_[k]", "_[w]", "_[i]", "_[j]")
+# A name cut to fewer characters says nothing.
+_LEAST = 4
 _WIDE_FROM = "\u1100"
 _NAMED_DELETE = 0x7F
 
@@ -60,7 +62,7 @@ def clip(text: str, cells: int) -> str:
         if used > cells - 1:
             break
         fits += 1
-    return f"{text[:fits]}…" if fits > 1 else ""
+    return f"{text[:fits]}…" if fits >= _LEAST else ""
 
 
 def number(value: float) -> str:

@@ -1,11 +1,11 @@
 // Makes the picture answer: zoom, search, legend, keys, copy, links, the state in the address.
 // Comments stand on lines of their own; drawing leaves them and the indents out.
+// The script stands before what it works on: it starts when the document is whole.
 "use strict";
-(() => {
+((root) => addEventListener("DOMContentLoaded", () => {
   const SVG = "http://www.w3.org/2000/svg";
-  const root = document.currentScript.closest("svg");
   const by = (id) => root.querySelector("#" + id);
-  const [frames, labels, body, below, legend, axis] = ["frames", "labels", "body", "below", "legend", "axis"].map(by);
+  const [frames, labels, body, legend] = ["frames", "labels", "body", "legend"].map(by);
   const { unit, link, fluid, row, down } = root.dataset;
   const ROW = +row;
   const LEGEND = 258;
@@ -56,6 +56,7 @@
   const narrow = nodes.filter((node) => node.narrow);
   for (const node of narrow) node.info = shown(node.w, 2) + " " + unit + ", " + percent(node.w, total);
 
+  const items = [...root.querySelectorAll(".row")];
   let zoomed = base;
   let current = base;
   let visible = [];
@@ -85,7 +86,7 @@
       if (widthOf(kept + char) > cells - 1) break;
       kept += char;
     }
-    return kept.length > 1 ? kept + "…" : "";
+    return kept.length > 3 ? kept + "…" : "";
   };
 
   const measure = () => {
@@ -111,7 +112,7 @@
     }
     for (const line of rows) if (line) line.sort((a, b) => a.x - b.x);
     drawLabels(scale);
-    drawAxis(scale);
+    frames.dispatchEvent(new CustomEvent("drawn", { detail: [zoomed.x, zoomed.w, width] }));
   };
 
   const materialise = (node, wanted) => {
@@ -144,39 +145,14 @@
     for (const text of pool.slice(used)) text.remove();
   };
 
-  const drawAxis = (scale) => {
-    if (!axis) return;
-    const knots = axis.dataset.knots.split(" ").map((knot) => knot.split(",").map(Number));
-    const between = (value, from, to) => {
-      let right = 1;
-      while (right < knots.length - 1 && knots[right][from] < value) right++;
-      const [a, b] = [knots[right - 1], knots[right]];
-      return b[from] === a[from] ? a[to] : a[to] + ((b[to] - a[to]) * (value - a[from])) / (b[from] - a[from]);
-    };
-    const [start, end] = [zoomed.x, zoomed.x + zoomed.w].map((place) => between(place, 0, 1));
-    const rough = Math.max(1, (end - start) / Math.max(1, Math.floor(width / 110)));
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = power * [1, 2, 5, 10].find((factor) => power * factor >= rough * 0.999999);
-    axis.replaceChildren();
-    for (let time = Math.ceil(start / step) * step; time <= end; time += step) {
-      const at = (10 + (between(time, 1, 0) - zoomed.x) * scale).toFixed(1);
-      make("path", axis, { d: "M" + at + " 0V" + (high + 22) });
-      const digits = step < 10 ? 3 : step < 100 ? 2 : step < 1000 ? 1 : 0;
-      make("text", axis, { x: at, dx: 4, y: 13 }).textContent =
-        (time / 1000).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }) + " ms";
-    }
-  };
-
   // ---- the page: its width follows the window, the dock stays in view
 
-  const head = legend ? +/[\d.]+\)/.exec(legend.getAttribute("transform")).slice(0, 1)[0].slice(0, -1) : 0;
+  const [bodyTop, legendTop] = [body, legend || body].map((part) => part.transform.baseVal[0].matrix.f);
   let tall = +root.getAttribute("height");
-  const bodyTop = +/ ([\d.]+)\)/.exec(body.getAttribute("transform"))[1];
   const under = tall - bodyTop;
 
-  const layOutLegend = () => {
-    if (!legend) return bodyTop;
-    const items = [...legend.querySelectorAll(".row")];
+  const layOutLegend = (top) => {
+    if (!items.length) return bodyTop;
     const columns = Math.max(1, Math.min(Math.floor(width / LEGEND), items.length));
     const each = Math.ceil(items.length / columns);
     const heads = [...legend.querySelectorAll(".head")];
@@ -190,14 +166,14 @@
       const to = [Math.floor(i / each) * LEGEND, (i % each) * 18 + 20];
       item.setAttribute("transform", "translate(" + to + ")");
     });
-    return head + 28 + each * 18;
+    return top + 28 + each * 18;
   };
 
   const resize = () => {
     const full = fluid ? root.getBoundingClientRect().width : +root.getAttribute("width");
     width = Math.max(100, full - 20);
     frames.setAttribute("width", width);
-    const top = layOutLegend();
+    const top = layOutLegend(legendTop);
     body.setAttribute("transform", "translate(0 " + top + ")");
     tall = top + under;
     draw();
@@ -219,13 +195,13 @@
   panel.innerHTML =
     '<form role="search"><input type="search" aria-label="Search frames" spellcheck="false" autocomplete="off"' +
     ' placeholder="Search text or /regexp/"/><output aria-live="polite"></output>' +
-    '<button type="button" data-do="back" aria-label="Previous match" title="Previous match (Shift N)">‹</button>' +
-    '<button type="button" data-do="next" aria-label="Next match" title="Next match (N)">›</button></form>' +
+    '<button type="button" data-do="back" aria-label="Previous match">‹</button>' +
+    '<button type="button" data-do="next" aria-label="Next match">›</button></form>' +
     '<div class="what"><b></b><span></span></div><nav>' +
     '<a class="open" hidden="hidden">Open</a>' +
-    '<button type="button" data-do="copy" title="Copy the name (C)">Copy</button>' +
-    '<button type="button" data-do="reset" title="Reset zoom (Esc)" disabled="disabled">Reset zoom</button>' +
-    '<button type="button" data-do="help" aria-label="Keys" title="Keys (?)">?</button></nav>' +
+    '<button type="button" data-do="copy">Copy</button>' +
+    '<button type="button" data-do="reset" disabled="disabled">Reset zoom</button>' +
+    '<button type="button" data-do="help" aria-label="Keys">?</button></nav>' +
     '<p hidden="hidden">Arrows: move · Enter: zoom · Esc: reset · U: zoom out one frame · /: search · N, Shift N: matches' +
     " · C: copy name · O: open file · L: legend · Home: first frame</p>";
   const pick = (selector) => panel.querySelector(selector);
@@ -254,17 +230,13 @@
   };
 
   const copy = async () => {
-    const name = current.n;
     try {
-      await navigator.clipboard.writeText(name);
+      await navigator.clipboard.writeText(current.n);
+      found.textContent = "Copied";
     } catch {
-      const held = [input.value, input.type];
-      input.value = name;
-      input.select();
-      document.execCommand("copy");
-      input.value = held[0];
+      // Outside of a secure page the browser lets nobody write; the user can.
+      prompt("Copy", current.n);
     }
-    found.textContent = "Copied";
   };
 
   // ---- zoom
@@ -347,7 +319,6 @@
       end = Math.max(end, hit.x + hit.w);
     }
     found.textContent = query ? percent(sum, zoomed.w) + " matched, " + shown(several) + " frames" : "";
-    found.value = found.textContent;
   };
 
   const step = (by) => {
@@ -363,7 +334,7 @@
   const filter = (groups, quiet) => {
     picked = groups;
     for (const node of nodes) node.g?.classList.toggle("dim", picked.size > 0 && !picked.has(node.group));
-    for (const item of root.querySelectorAll(".row")) {
+    for (const item of items) {
       item.setAttribute("aria-pressed", picked.has(item.dataset.g));
       item.classList.toggle("off", picked.size > 0 && !picked.has(item.dataset.g));
     }
@@ -438,7 +409,7 @@
       input.select();
     },
     open: () => opener.hidden || opener.click(),
-    legend: () => root.querySelector(".row")?.focus(),
+    legend: () => items[0]?.focus(),
   };
   const keys = {
     "/": "find", n: "next", N: "back", c: "copy", Escape: "reset", 0: "reset", "?": "help", u: "up", o: "open", l: "legend",
@@ -460,24 +431,17 @@
 
   const pressed = (event) => {
     const control = event.ctrlKey || event.metaKey;
-    if (event.key === "F3" && query) {
-      event.preventDefault();
-      return step(event.shiftKey ? -1 : 1);
-    }
     if (event.key === "F3" || (control && event.key === "f")) {
       event.preventDefault();
       return actions.find();
     }
     if (control || event.altKey) return;
     if (event.target === input) return typed(event);
-    const item = event.target.closest?.(".row");
+    const { node, dataset } = event.target;
     const press = event.key === "Enter" || event.key === " ";
-    if (press && item) flip(item);
-    else if (press && event.target.node) zoom(event.target.node), current.g.focus({ preventScroll: true });
-    else if (item && /^Arrow/.test(event.key)) {
-      const items = [...root.querySelectorAll(".row")];
-      items[items.indexOf(item) + (/Up|Left/.test(event.key) ? -1 : 1)]?.focus();
-    } else if (/^(Arrow|Home)/.test(event.key)) move(event.key);
+    if (press && dataset.g) flip(event.target);
+    else if (press && node) zoom(node), current.g.focus({ preventScroll: true });
+    else if (/^(Arrow|Home)/.test(event.key)) move(event.key);
     else if (keys[event.key]) actions[keys[event.key]]();
     else return;
     event.preventDefault();
@@ -496,7 +460,10 @@
   panel.addEventListener("click", (event) => actions[event.target.dataset.do]?.());
   input.addEventListener("input", () => search(input.value));
   pick("form").addEventListener("submit", (event) => event.preventDefault());
-  for (const item of root.querySelectorAll(".row")) {
+  for (const item of items) {
+    const [name, self, all] = [...item.querySelectorAll("text")].map((text) => text.textContent);
+    const whole = item.querySelector("title")?.textContent || name;
+    item.setAttribute("aria-label", whole + ": " + self + " itself, " + all + " with what it calls");
     item.setAttribute("role", "button");
     item.setAttribute("tabindex", 0);
     item.addEventListener("click", () => flip(item));
@@ -523,4 +490,4 @@
   resize();
   select(base);
   recall();
-})();
+}))(document.currentScript.closest("svg"));

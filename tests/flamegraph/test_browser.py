@@ -195,11 +195,11 @@ async def test_next_and_previous_match(show: Show) -> None:
         await search(page, "/read|scan|work/")
         seen = []
         await page.run("document.querySelector('#frames > g').focus()")
-        for key, modifiers in (("n", 0), ("n", 0), ("n", 0), ("n", 0), ("N", SHIFT), ("F3", 0), ("F3", SHIFT)):
+        for key, modifiers in (("n", 0), ("n", 0), ("n", 0), ("n", 0), ("N", SHIFT)):
             await page.press(key, modifiers)
             seen.append(await current(page))
 
-        assert seen == ["scan", "read", "work", "scan", "work", "scan", "work"]
+        assert seen == ["scan", "read", "work", "scan", "work"]
 
 
 async def test_enter_in_the_search_goes_to_the_next_match_and_stays_there(show: Show) -> None:
@@ -224,7 +224,7 @@ async def test_the_legend_filters_by_click_and_by_key(show: Show) -> None:
         assert await page.run("document.querySelectorAll('.row')[1].getAttribute('aria-pressed')") == "true"
         assert await address(page) == "#g=1"
         await page.press("l")
-        await press(page, "ArrowDown", " ")
+        await press(page, "Tab", " ")
         assert len(await page.run(lit)) == 8
 
 

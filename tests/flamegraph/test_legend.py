@@ -12,6 +12,8 @@ from flamegraph.options import RenderOptions
 from flamegraph.svg import render
 from tests.flamegraph.redraw import BEFORE
 
+DRAWN = render(BEFORE, RenderOptions())
+
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=60).filter(any))
 def test_self_percents_sum_to_100(values: list[int]) -> None:
@@ -29,15 +31,26 @@ def test_of_nothing_each_part_is_nothing() -> None:
 
 
 def test_rows_are_sorted_by_what_they_take_themselves() -> None:
-    rows = re.findall(r"<title>([^<]*%[^<]*itself[^<]*)</title>", render(BEFORE, RenderOptions()))
+    rows = re.findall(
+        r'y="13">([^<]*)</text><text class="n" [^>]*>([^<]*)<[^<]*<text class="n m" [^>]*>([^<]*)<', DRAWN
+    )
 
     assert rows == [
-        "activerecord 7.1.2: 55.4% itself, 55.4% with what it calls",
-        "stdlib: 20.8% itself, 20.8% with what it calls",
-        "app: 14.9% itself, 91.1% with what it calls",
-        "GC: 8.9% itself, 8.9% with what it calls",
-        "rack 2.2.8: 0.0% itself, 91.1% with what it calls",
+        ("activerecord 7.1.2", "55.4%", "55.4%"),
+        ("stdlib", "20.8%", "20.8%"),
+        ("app", "14.9%", "91.1%"),
+        ("GC", "8.9%", "8.9%"),
+        ("rack 2.2.8", "0.0%", "91.1%"),
     ]
+
+
+def test_a_long_name_is_cut_and_told_by_its_title() -> None:
+    svg = legend.draw(
+        [Share("some-gem-with-quite-a-name 10.2.3", 1, 1)], {"some-gem-with-quite-a-name 10.2.3": 0}, 600, 0
+    )
+
+    assert "<title>some-gem-with-quite-a-name 10.2.3</title>" in svg
+    assert ">some-gem-with-quite-a-n…<" in svg
 
 
 def test_rows_fill_column_by_column() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flamegraph.options import COLORS, LAYOUTS, Colors, Layout, RenderOptions
@@ -48,6 +48,7 @@ def test_a_hostile_name_stays_text() -> None:
     assert shown in {drawn.name for drawn in frames_of(render(BEFORE, PLAIN))}
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec=None), max_size=20), st.text(st.characters(codec="utf-8"), max_size=20))
 def test_any_name_and_any_file_is_drawn(name: str, file: str) -> None:
     seen = replace(profile(("x", 3)), frames=[Frame(name, file, 2)])
