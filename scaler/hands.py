@@ -89,16 +89,16 @@ class Hands:
         self._counting = False
         self.answer(Counted(self.now(), census))
 
-    def survey(self, memory: Memory) -> None:
-        """Find what runs and which of it is ready, for the start of a term."""
-        self._counts.submit(self._survey, memory)
+    def survey(self, token: int, memory: Memory) -> None:
+        """Find what runs and which of it is ready, for the start of the term of that token."""
+        self._counts.submit(self._survey, token, memory)
 
-    def _survey(self, memory: Memory) -> None:
+    def _survey(self, token: int, memory: Memory) -> None:
         census = attempt_census(self.actuator, self.now())
         urls = {item.name: item.url for item in census.found if item.running and item.url is not None}
         outcomes = self.probe_once(urls)
         ready = frozenset(name for name, outcome in outcomes.items() if outcome is Outcome.READY)
-        self.answer(Adopted(self.now(), census, memory, ready))
+        self.answer(Adopted(self.now(), token, census, memory, ready))
 
     def close(self) -> None:
         """Begin nothing more; what is under way may end on its own."""

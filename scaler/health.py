@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,6 @@ def probed(turn: Turn, event: Probed) -> None:
     elif instance.phase is Phase.WARMING:
         if event.outcome is Outcome.READY:
             turn.move(event.name, Signal.READY, f"ready after {turn.now - instance.born:.1f} s", trouble="")
-            turn.set(start_failures=0, start_after=0.0)
         elif instance.trouble != event.detail:
             turn.put(replace(instance, trouble=event.detail))
     elif instance.phase is Phase.SERVING:
@@ -44,7 +44,8 @@ def _judge(turn: Turn, instance: Instance, event: Probed) -> None:
             refuse(turn, instance, 1)
         case Outcome.TIMED_OUT | Outcome.BAD:
             misses = instance.misses + 1
-            turn.put(replace(instance, misses=misses, trouble=event.detail))
+            turn.put(replace(instance, refused=0, misses=misses, trouble=event.detail))
+            turn.watch_again()
             if misses == turn.policy.life.probe_failures:
                 turn.tell("fault", instance.name, "", "failing", f"{misses} probes in a row: {event.detail}")
 
@@ -62,19 +63,33 @@ def refuse(turn: Turn, instance: Instance, times: int) -> None:
 def died(turn: Turn, name: str, reason: str) -> None:
     """Take a dead instance out; one that died young counts as a failed start, so that a crash loop backs off."""
     instance = turn.instances[name]
-    young = turn.now - instance.born < turn.policy.sizes.stable_window_s
-    if turn.move(name, Signal.DIED, reason) and (young or instance.phase is Phase.WARMING):
-        failed_start(turn)
+    if turn.move(name, Signal.DIED, reason) and (_young(turn, instance) or instance.phase is Phase.WARMING):
+        failed_start(turn, instance)
 
 
-def failed_start(turn: Turn) -> None:
-    """Wait longer before the next start: exponential, capped."""
+def _young(turn: Turn, instance: Instance) -> bool:
+    return turn.now - instance.born < turn.policy.sizes.stable_window_s
+
+
+def failed_start(turn: Turn, instance: Instance) -> None:
+    """Wait longer before the next start: exponential, capped. What was ordered together fails as one."""
+    if instance.born < turn.state.start_after:
+        return
     life = turn.policy.life
     wait_s = min(life.backoff_max_s, life.backoff_s * 2 ** min(turn.state.start_failures, 30))
     turn.set(start_failures=turn.state.start_failures + 1, start_after=turn.now + wait_s)
     turn.tell(
         "backoff", turn.policy.app, "", f"{wait_s:g} s", f"{turn.state.start_failures} failed starts since a good one"
     )
+
+
+def forgive(turn: Turn) -> None:
+    """Forget failed starts once one that was ordered after the last of them has outlived its youth."""
+    if turn.state.start_failures and any(
+        instance.phase is Phase.SERVING and instance.born >= turn.state.start_after and not _young(turn, instance)
+        for instance in turn.instances.values()
+    ):
+        turn.set(start_failures=0)
 
 
 def overdue(turn: Turn) -> None:
@@ -90,35 +105,28 @@ def overdue(turn: Turn) -> None:
             reason = f"{reason}: {instance.trouble}"
         turn.move(instance.name, Signal.OVERDUE, reason)
         if instance.phase in {Phase.STARTING, Phase.WARMING}:
-            failed_start(turn)
+            failed_start(turn, instance)
 
 
 def refused_by_proxies(turn: Turn, sighting: Sighting) -> None:
-    """Notice connections that backends refused to the proxies; which ones is read only when the total grew."""
-    total = sum(reading.refused for reading in sighting.readings)
-    if not any(reading.backends is not None for reading in sighting.readings):
-        if total > turn.state.refusals:
+    """Notice connections that backends refused to the proxies; which ones is read only when a count grew."""
+    proxies, grown = dict(turn.state.proxies), Counter[str]()
+    for reading in sighting.readings:
+        proxy = proxies[reading.id]
+        if reading.refused <= proxy.refusals:
+            continue
+        if reading.backends is None:
             turn.look = True
-        elif total < turn.state.refusals:
-            turn.set(refusals=total)
-        return
-    turn.set(refusals=total)
-    for instance in list(turn.instances.values()):
-        if instance.phase is Phase.SERVING:
-            _count_refusals(turn, instance, sighting)
-
-
-def _count_refusals(turn: Turn, instance: Instance, sighting: Sighting) -> None:
-    told = sum(
-        reading.backends[instance.name].refused
-        for reading in sighting.readings
-        if reading.backends is not None and instance.name in reading.backends
-    )
-    if told == instance.refusals:
-        return
-    turn.put(replace(instance, refusals=told))
-    if instance.refusals is not None and told > instance.refusals:
-        refuse(turn, turn.instances[instance.name], told - instance.refusals)
+            continue
+        told = {name: counters.refused for name, counters in reading.backends.items() if counters.refused}
+        if proxy.refused is not None:
+            grown.update({name: count - proxy.refused.get(name, 0) for name, count in told.items()})
+        proxies[reading.id] = replace(proxy, refusals=reading.refused, refused=told)
+    turn.set(proxies=proxies)
+    for name, times in grown.items():
+        instance = turn.instances.get(name)
+        if times > 0 and instance is not None and instance.phase is Phase.SERVING:
+            refuse(turn, instance, times)
 
 
 def counted(turn: Turn, event: Counted) -> None:
@@ -126,6 +134,7 @@ def counted(turn: Turn, event: Counted) -> None:
     census = event.census
     found = {item.name: item for item in census.found}
     turn.set(hosts=tuple(sorted(census.hosts)) or turn.state.hosts)
+    turn.alarm("census", on=bool(census.faults), text="; ".join(census.faults))
     silent = census.hosts - census.answered
     turn.alarm("host-silent", on=bool(silent), text=f"no answer from {', '.join(sorted(silent))}")
     for instance in list(turn.instances.values()):

@@ -13,6 +13,7 @@ from fleet.errors import RefusedError, StoreUnavailableError
 from fleet.registry import Meter, Registry
 from scaler.inbox import Ending, Wake
 from scaler.messages import (
+    Adopted,
     Closed,
     Count,
     Deposed,
@@ -84,6 +85,7 @@ class Live:
         self._next_tick = now()
         self._order = ""
         self._untold: list[Happening] = []
+        self._surveyed = False
         self._reached = False
         self._unreachable = False
         self._closing_until: float | None = None
@@ -121,6 +123,9 @@ class Live:
             if item is Wake.NOW:
                 self._next_tick = self._now()
             elif not isinstance(item, Ending | Wake):
+                self._surveyed = self._surveyed or (
+                    isinstance(item, Adopted) and self._lease is not None and item.token == self._lease.token
+                )
                 return item
             elif item is Ending.LEAVE or self._lease is None:
                 return None
@@ -176,13 +181,15 @@ class Live:
         if self._lease is None:
             return None
         self._renewed_at = sent_at
+        self._surveyed = False
         self._next_tick = self._now()
         act_from = sent_at if self._lease.settled else sent_at + self._lease.ttl_s
         log.info("acting", scaler=self._scaler, token=self._lease.token)
         return Elected(self._now(), self._lease.token, sent_at, act_from, self._lease.ttl_s)
 
     def _take_orders(self) -> None:
-        if self._lease is None:
+        """Hand over the new orders, once the survey told which are old and which still hold."""
+        if self._lease is None or not self._surveyed:
             return
         for order in self._store.orders(self._order):
             self._order = order.id
@@ -250,7 +257,7 @@ class Live:
                 case Survey():
                     memory = self._store.recall()
                     self._order = max(self._order, memory.last_order, key=_order_key)
-                    self._hands.survey(memory)
+                    self._hands.survey(effect.token, memory)
         except StoreUnavailableError as error:
             self._lost(error)
             if isinstance(effect, Survey):

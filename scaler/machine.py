@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import LEAVING, Phase
 from fleet.registry import Order, OrderKind
-from scaler.health import counted, failed_start, overdue, probed, refused_by_proxies
+from scaler.health import counted, failed_start, forgive, overdue, probed, refused_by_proxies
 from scaler.messages import (
     Adopted,
     Closed,
@@ -33,7 +33,7 @@ from scaler.messages import (
 )
 from scaler.reconcile import acts, finish_drains, reconcile
 from scaler.sizing import decide, see
-from scaler.term import take_term
+from scaler.term import survey_when_due, take_term
 from scaler.transitions import Signal
 from scaler.turn import Step, Turn
 
@@ -62,7 +62,7 @@ def step(policy: Policy, state: State, event: Event) -> Step:
             _checked(turn, event)
         case Started() | StartFailed() | Stopped() | StopFailed():
             _answered(turn, event)
-    return turn.finish(report=isinstance(event, Tick))
+    return turn.finish(report=isinstance(event, Tick), publish=not isinstance(event, Unpublished))
 
 
 def _tick(turn: Turn, event: Tick) -> None:
@@ -73,10 +73,12 @@ def _tick(turn: Turn, event: Tick) -> None:
         turn.notes.append("the store cannot be read: holding")
         return
     see(turn, event.sighting)
+    survey_when_due(turn)
     if not turn.acting:
         return
     loads = event.sighting if event.detail else None
     overdue(turn)
+    forgive(turn)
     refused_by_proxies(turn, event.sighting)
     finish_drains(turn, loads)
     if not event.detail:  # a look at single backends follows a decision; it is not an occasion for the next one
@@ -108,7 +110,7 @@ def _written(turn: Turn, event: Published | Unpublished) -> None:
     for instance in list(turn.instances.values()):
         if instance.generation is None and instance.version <= event.version:
             turn.put(replace(instance, generation=event.generation))
-    if turn.acting:
+    if turn.acting and turn.state.version == event.version:  # else this step publishes, and the acts come after that
         acts(turn)
 
 
@@ -116,6 +118,7 @@ def _ordered(turn: Turn, event: Ordered | Closed) -> None:
     if isinstance(event, Closed):
         turn.set(closing=True)
         turn.tell("order", "close", "", "", "the operator ends this fleet: everything drains and stops")
+        turn.moved.append("closing")  # published even where nothing is left to stop, so that the end is seen
     else:
         _obey(turn, event.order)
     if turn.acting:
@@ -160,7 +163,7 @@ def _answered(turn: Turn, event: Started | StartFailed | Stopped | StopFailed) -
             _started(turn, event)
         case StartFailed():
             if turn.move(event.name, Signal.START_FAILED, _why(event)):
-                failed_start(turn)
+                failed_start(turn, turn.instances[event.name])
         case Stopped():
             _stopped(turn, event.name)
         case StopFailed():

@@ -83,9 +83,10 @@ class Deposed:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What was found at the start of a term: on the hosts, in the store, and which of it answers its probe."""
+    """What the survey of the term of that token found: on the hosts, in the store, and what answers its probe."""
 
     now: float
+    token: int
     census: Census
     memory: Memory
     ready: frozenset[str] = field(default_factory=frozenset)
@@ -269,7 +270,9 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Take stock for a new term: hosts, store, one probe of each found instance; answered by Adopted."""
+    """Take stock for the term of that token: store, hosts, one probe of each found; answered by Adopted."""
+
+    token: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,9 @@ def _replacing(turn: Turn) -> bool:
 
 
 def _order(turn: Turn, count: int) -> None:
-    if turn.state.closing or turn.now < turn.state.start_after:
+    hosts = turn.state.hosts
+    turn.alarm("no-host", on=not hosts, text="nothing can be started: no host was ever found; see the census' fault")
+    if turn.state.closing or not hosts or turn.now < turn.state.start_after:
         return
     for _ in range(count):
         serial = turn.state.serial + 1
@@ -62,7 +64,6 @@ def _order(turn: Turn, count: int) -> None:
                 deadline=None,
                 version=0,
                 born=turn.now,
-                refusals=0,
             ),
             Phase.STARTING,
             f"{turn.state.desired} desired",

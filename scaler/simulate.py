@@ -151,7 +151,7 @@ class Simulation:
                 return Counted(self.now, self._census())
             case Survey():
                 snapshot = Snapshot(self.generation, self.registry) if self.generation else None
-                return Adopted(self.now, self._census(), Memory(snapshot))
+                return Adopted(self.now, effect.token, self._census(), Memory(snapshot))
 
     def _later(self, at: float, event: Event) -> None:
         self._sequence += 1

@@ -11,7 +11,9 @@ from scaler.policy import Observation, recommend
 from scaler.state import Proxy
 
 if TYPE_CHECKING:
-    from fleet.registry import Sighting
+    from collections.abc import Mapping
+
+    from fleet.registry import ProxyReading, Sighting
     from scaler.policy import Recommendation
     from scaler.turn import Turn
 
@@ -22,18 +24,27 @@ def see(turn: Turn, sighting: Sighting) -> None:
     window, load = observe(
         turn.state.window, turn.now, sighting, stable_s=sizes.stable_window_s, panic_s=sizes.panic_window_s
     )
-    proxies = {reading.id: Proxy(reading.generation, None, reading.outlives_agent) for reading in sighting.readings}
+    proxies = {reading.id: _proxy(turn.state.proxies.get(reading.id), reading) for reading in sighting.readings}
     for name in sighting.silent:
         known = turn.state.proxies.get(name, Proxy(0))
         since = turn.now if known.silent_since is None else known.silent_since
         if turn.now - since < turn.policy.life.proxy_forget_s or known.outlives_agent:
-            proxies[name] = Proxy(known.generation, since, known.outlives_agent)
+            proxies[name] = replace(known, silent_since=since)
         elif turn.acting:
             turn.effects.append(Forget(name))
             turn.tell("proxy", name, "missing", "forgotten", f"silent for {turn.now - since:.0f} s")
     turn.set(window=window, load=load, proxies=proxies)
     if turn.acting:
         turn.alarm("proxy-counters", on=bool(sighting.faults), text="; ".join(sighting.faults))
+
+
+def _proxy(known: Proxy | None, reading: ProxyReading) -> Proxy:
+    """The proxy as it reports now. What a first sight counts is old; a new series began at nothing."""
+    if known is not None and known.series == reading.series:
+        return replace(known, generation=reading.generation, silent_since=None, outlives_agent=reading.outlives_agent)
+    unknown = known is None and reading.refused > 0
+    refused: Mapping[str, int] | None = None if unknown else {}
+    return Proxy(reading.generation, None, reading.outlives_agent, reading.series, 0, refused)
 
 
 def missing(turn: Turn) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from fleet.backend import DEFAULT_WEIGHT, Backend, Phase
 from fleet.meter import Load, Window
+from fleet.registry import Happening
 from fleet.settings import LifeSettings, PolicySettings
 
 
@@ -38,8 +39,7 @@ class Instance:
     `since` is when this scaler first saw the phase, `deadline` when the phase is overdue. `version` is the state's
     version that set the phase; `generation` the one that published it, None until then; `acted` whether the act of
     the phase (start, stop) was emitted. `refused` and `misses` count probes in a row that were refused, or went
-    unanswered or were answered badly. `refusals` is the last count of refused connections that the proxies told, None
-    where an earlier count is not known (an adopted instance).
+    unanswered or were answered badly.
     """
 
     name: str
@@ -56,7 +56,6 @@ class Instance:
     born: float = 0.0
     refused: int = 0
     misses: int = 0
-    refusals: int | None = None
     trouble: str = ""
 
     def backend(self, token: int) -> Backend:
@@ -66,21 +65,32 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """The right to act: from `act_from` until `act_until`, both by the clock of the world."""
+    """The right to act: from `act_from` until `act_until`, both by the clock of the world.
+
+    `surveyed`: stock is being taken, or was taken.
+    """
 
     token: int
     act_from: float
     act_until: float
     ttl_s: float
+    surveyed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy that has not left cleanly. `silent_since` is None while it reports."""
+    """A proxy that has not left cleanly. `silent_since` is None while it reports.
+
+    `refusals` is its count of refused connections when those by backend were last read, `refused` what was read then:
+    None where nothing is known of the time before.
+    """
 
     generation: int
     silent_since: float | None = None
     outlives_agent: bool = False
+    series: str = ""
+    refusals: int = 0
+    refused: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,7 @@ class State:
     `version` grows with every change of the instances; `published` is the last one that the store took, `publishing`
     the one under way. `needs` holds (time, need) of the stabilisation time, falling in need. `peak` and `panic_until`
     remember a burst. `start_failures` in a row delay the next start to `start_after`. `closing`: the operator ends
-    the fleet, everything goes.
+    the fleet, everything goes. `untold` happened while nothing could be written.
     """
 
     hosts: tuple[str, ...] = ()
@@ -106,7 +116,6 @@ class State:
     window: Window = field(default_factory=Window)
     load: Load | None = None
     proxies: Mapping[str, Proxy] = field(default_factory=dict)
-    refusals: int = 0
     needs: tuple[tuple[float, int], ...] = ()
     peak: int = 0
     panic_until: float = 0.0
@@ -121,3 +130,4 @@ class State:
     fleet_state: FleetState = FleetState.BUSY
     watched: tuple[tuple[str, str, float], ...] = ()
     alarms: frozenset[str] = field(default_factory=frozenset)
+    untold: tuple[Happening, ...] = ()

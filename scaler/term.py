@@ -24,17 +24,27 @@ def take_term(turn: Turn, event: Elected | Deposed | Refused | Adopted) -> None:
             _elected(turn, event)
         case Deposed() | Refused():
             _deposed(turn, event.reason)
-        case Adopted() if turn.state.term is not None:
-            _adopted(turn, event)
         case Adopted():
-            turn.notes.append("late: a survey of a term that is over")
+            term = turn.state.term
+            if term is None or term.token != event.token or turn.state.adopted:
+                turn.notes.append(f"late: a survey for token {event.token}")
+            else:
+                _adopted(turn, event)
+
+
+def survey_when_due(turn: Turn) -> None:
+    """Take stock once acts may begin, not before: until then an earlier holder may still act."""
+    term = turn.state.term
+    if term is not None and not term.surveyed and turn.now >= term.act_from:
+        turn.set(term=replace(term, surveyed=True))
+        turn.effects.append(Survey(term.token))
 
 
 def _elected(turn: Turn, event: Elected) -> None:
     """Begin by taking stock; nothing is decided before the answer."""
     term = Term(event.token, event.act_from, event.sent_at + event.lease_ttl_s, event.lease_ttl_s)
     turn.set(term=term, adopted=False, publishing=None)
-    turn.effects.append(Survey())
+    survey_when_due(turn)
 
 
 def _deposed(turn: Turn, reason: str) -> None:
@@ -48,18 +58,21 @@ def _deposed(turn: Turn, reason: str) -> None:
 
 
 def _adopted(turn: Turn, event: Adopted) -> None:
-    """Make one picture of what runs and what the store (or, where that is empty, our own memory) says of it."""
+    """Make one picture of what runs and what the store says of it (or our own memory, where that knows more)."""
     known, before = _known(turn, event), turn.instances
+    complete = _complete(turn, event)
     _restore(turn, event, known)
     turn.set(instances={}, adopted=True)
     for item in event.census.found:
         if item.name in known:
             _continue(turn, known[item.name], item)
         else:
-            _unlisted(turn, event, item)
+            _unlisted(turn, event, item, complete=complete)
     found = {item.name for item in event.census.found}
     for name in known.keys() - found:
         _not_found(turn, event, known[name], before.get(name))
+    if not complete:
+        turn.set(desired=max(turn.state.desired, turn.tally.capacity))
     counts = Counter(instance.phase for instance in turn.instances.values())
     taken = ", ".join(f"{count} {phase}" for phase, count in sorted(counts.items())) or "nothing"
     turn.tell(
@@ -69,23 +82,37 @@ def _adopted(turn: Turn, event: Adopted) -> None:
 
 
 def _known(turn: Turn, event: Adopted) -> Mapping[str, Backend]:
-    if event.memory.snapshot is not None:
-        return event.memory.snapshot.backends
-    return {name: instance.backend(0) for name, instance in turn.instances.items()}
+    """What the store lists, under our own memory where that is newer."""
+    listed = event.memory.snapshot.backends if event.memory.snapshot else {}
+    ours = turn.instances if _remembers_more(turn, event) else {}
+    return {**listed, **{name: instance.backend(0) for name, instance in ours.items()}}
+
+
+def _remembers_more(turn: Turn, event: Adopted) -> bool:
+    """Whether the store holds no registry, or lost the last that this scaler published or read."""
+    snapshot = event.memory.snapshot
+    return snapshot is None or snapshot.generation < turn.state.generation
+
+
+def _complete(turn: Turn, event: Adopted) -> bool:
+    """Whether the store lists everything: it holds a registry, without faults, as new as any that was seen."""
+    snapshot = event.memory.snapshot
+    seen = max([turn.state.generation, *(proxy.generation for proxy in turn.state.proxies.values())])
+    return snapshot is not None and not snapshot.faults and snapshot.generation >= seen
 
 
 def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
     memory, census, app = event.memory, event.census, turn.policy.app
     numbers = [instance_number(app, name) or 0 for name in (*known, *(item.name for item in census.found))]
     serving = sum(1 for backend in known.values() if backend.phase is Phase.SERVING)
-    empty = memory.snapshot is None
+    ours = _remembers_more(turn, event)
     turn.set(
         serial=max([turn.state.serial, memory.serial, *numbers]),
-        generation=turn.state.generation if memory.snapshot is None else memory.snapshot.generation,
-        hosts=tuple(sorted(census.hosts)),
-        desired=memory.desired if memory.desired is not None else max(serving, turn.state.desired),
-        manual=turn.state.manual if empty else memory.manual,
-        paused=turn.state.paused if empty else memory.paused,
+        generation=max(turn.state.generation, memory.snapshot.generation if memory.snapshot else 0),
+        hosts=tuple(sorted(census.hosts)) or turn.state.hosts,
+        desired=max(serving, turn.state.desired) if ours or memory.desired is None else memory.desired,
+        manual=turn.state.manual if ours else memory.manual,
+        paused=turn.state.paused if ours else memory.paused,
         last_order=memory.last_order or turn.state.last_order,
         counted_at=turn.now,
     )
@@ -113,6 +140,11 @@ def _listed(backend: Backend) -> Instance:
     )
 
 
+def _grown(instance: Instance) -> Instance:
+    """One that was found serving: its death is no failed start, however soon it comes."""
+    return replace(instance, born=0.0)
+
+
 def _continue(turn: Turn, backend: Backend, item: Found) -> None:
     """Go on in the phase that the registry remembers; where it runs is believed of the host, not of the registry."""
     instance = replace(_instance(turn, item), weight=backend.weight)
@@ -124,17 +156,18 @@ def _continue(turn: Turn, backend: Backend, item: Found) -> None:
     elif backend.phase is Phase.STARTING:
         turn.enter(instance, Phase.WARMING, "was starting, now runs")
     else:
-        turn.enter(instance, backend.phase)
+        turn.enter(_grown(instance) if backend.phase is Phase.SERVING else instance, backend.phase)
 
 
-def _unlisted(turn: Turn, event: Adopted, item: Found) -> None:
-    """Remove what the registry does not know; adopt it where the registry is empty, or could not be read whole."""
-    snapshot = event.memory.snapshot
-    if snapshot is not None and not snapshot.faults:
+def _unlisted(turn: Turn, event: Adopted, item: Found, *, complete: bool) -> None:
+    """Remove what the registry does not know; adopt it where the registry is empty, too old, or was read in part."""
+    if complete:
         remove_stray(turn, item, "labelled as ours, not in the registry")
     elif item.running:
-        phase = Phase.SERVING if item.name in event.ready else Phase.WARMING
-        turn.enter(_instance(turn, item), phase, "found running, adopted: the registry does not tell")
+        instance, phase = _instance(turn, item), Phase.WARMING
+        if item.name in event.ready:
+            instance, phase = _grown(instance), Phase.SERVING
+        turn.enter(instance, phase, "found running, adopted: the registry does not tell")
     else:
         remove_stray(turn, item, exit_reason(item))
 

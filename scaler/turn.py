@@ -15,6 +15,8 @@ from scaler.transitions import TRANSITIONS, Signal, deadline_s
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+UNTOLD_LIMIT = 1000
+
 _values = attrgetter(*(item.name for item in fields(State)))
 
 
@@ -160,8 +162,8 @@ class Turn:
             self.tell("fault", key, "begins", "over")
             self.set(alarms=self.state.alarms - {key})
 
-    def finish(self, *, report: bool) -> Step:
-        """Freeze the step. What changed is published; else, with `report` or news, the summary is refreshed."""
+    def finish(self, *, report: bool, publish: bool) -> Step:
+        """Freeze the step. What changed is published, if it may be now; else `report` or news refresh the summary."""
         if self.moved:
             self.set(version=self.state.version + 1)
             self._watch()
@@ -169,18 +171,23 @@ class Turn:
             if self.look:
                 self.effects.append(Look())
             self._name_the_state()
-            self._write(report=report)
+            self._write(report=report, publish=publish)
+        else:
+            self.set(untold=(*self.state.untold, *self.happenings)[-UNTOLD_LIMIT:])
         return Step(self.state, tuple(self.effects), tuple(self.notes))
 
-    def _write(self, *, report: bool) -> None:
+    def _write(self, *, report: bool, publish: bool) -> None:
         state = self.state
-        if state.term is not None and state.version > state.published and state.publishing is None:
+        told = (*state.untold, *self.happenings)
+        self.set(untold=())
+        due = publish and state.version > state.published and state.publishing is None
+        if due and state.term is not None:
             backends = {name: instance.backend(state.term.token) for name, instance in state.instances.items()}
-            change = Change(backends, state.serial, self._summary(), tuple(self.happenings))
+            change = Change(backends, state.serial, self._summary(), told)
             self.effects.append(Publish(state.version, change))
             self.set(publishing=state.version)
-        elif report or self.happenings:
-            self.effects.append(Report(self._summary(), tuple(self.happenings)))
+        elif report or told:
+            self.effects.append(Report(self._summary(), told))
 
     def _watch(self) -> None:
         """Have exactly the warming and serving instances probed, the suspicious ones as often as the warming."""

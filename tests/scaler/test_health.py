@@ -1,0 +1,350 @@
+"""Ready, failing, dead: what probes, censuses and the proxies' refused connections make of single instances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleet.registry import BackendCounters, Sighting
+from scaler.messages import Census, Closed, Counted, Look, Outcome, Probed, StartFailed, Tick, Watch
+from tests.scaler.builders import Machine, census, found, happenings, policy, reading, serving, url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fleet.registry import ProxyReading
+
+BAD = "status 500"
+
+
+def probe(machine: Machine, name: str, *outcomes: Outcome, detail: str = BAD) -> None:
+    for outcome in outcomes:
+        machine.take(Probed(machine.now, name, outcome, detail if outcome is not Outcome.READY else ""))
+
+
+def refusing(counts: Mapping[str, int], proxy: str = "p", total: int | None = None, series: str = "s") -> ProxyReading:
+    return reading(
+        proxy,
+        series=series,
+        refused=sum(counts.values()) if total is None else total,
+        backends={name: BackendCounters(refused=count) for name, count in counts.items()},
+    )
+
+
+def told(machine: Machine, kind: str) -> list[str]:
+    return [one.subject for taken in machine.steps for one in happenings(taken) if one.kind == kind]
+
+
+def test_two_refused_probes_in_a_row_are_death() -> None:
+    machine = serving(2)
+    probe(machine, "web1", Outcome.REFUSED)
+    assert "serving" == machine.phases()["web1"]
+    probe(machine, "web1", Outcome.REFUSED)
+    assert {"web1": "stopping", "web2": "serving", "web3": "starting"} == machine.phases()
+    assert "connections refused 2 times in a row" in machine.reasons("web1")
+
+
+def test_one_refused_probe_is_followed_by_close_watching_and_forgotten_after_a_good_one() -> None:
+    machine = serving(2)
+    probe(machine, "web1", Outcome.REFUSED)
+    assert [Watch((("web1", url("web1"), 0.1), ("web2", url("web2"), 10.0)))] == machine.emitted(Watch)
+    probe(machine, "web1", Outcome.READY)
+    assert [Watch((("web1", url("web1"), 10.0), ("web2", url("web2"), 10.0)))] == machine.emitted(Watch)
+    probe(machine, "web1", Outcome.REFUSED)
+    assert "serving" == machine.phases()["web1"]
+
+
+def test_refused_probes_with_another_answer_between_them_are_not_in_a_row() -> None:
+    machine = serving(2)
+    probe(machine, "web1", Outcome.REFUSED, Outcome.TIMED_OUT, Outcome.REFUSED)
+    assert "serving" == machine.phases()["web1"]
+
+
+def test_a_dead_one_is_replaced_at_the_highest_count_too() -> None:
+    machine = serving(3, max=3, min=3)
+    probe(machine, "web2", Outcome.REFUSED, Outcome.REFUSED)
+    assert ["serving", "stopping", "serving", "starting"] == list(machine.phases().values())
+
+
+def test_three_bad_answers_in_a_row_are_failing_and_lead_to_a_replacement_first() -> None:
+    machine = serving(3)
+    probe(machine, "web1", Outcome.BAD, Outcome.TIMED_OUT)
+    machine.rps(20.0, 1)
+    assert 3 == len(machine.phases())
+    probe(machine, "web1", Outcome.BAD)
+    assert ["web1"] == told(machine, "fault")
+    machine.rps(20.0, 1)
+    assert {"web1": "serving", "web4": "starting"} == {
+        name: phase for name, phase in machine.phases().items() if name in {"web1", "web4"}
+    }
+    machine.start("web4")
+    machine.ready("web4")
+    machine.rps(20.0, 1)
+    machine.look(dict.fromkeys(machine.phases(), 5))
+    assert "draining" == machine.phases()["web1"]
+
+
+def test_a_failing_one_that_answers_again_stays_and_its_replacement_goes() -> None:
+    machine = serving(3)
+    probe(machine, "web1", *[Outcome.BAD] * 3)
+    machine.rps(20.0, 1)
+    probe(machine, "web1", Outcome.READY)
+    machine.rps(20.0, 1)
+    assert {"web1": "serving", "web4": "stopping"} == {
+        name: phase for name, phase in machine.phases().items() if name in {"web1", "web4"}
+    }
+
+
+def test_failing_ones_are_replaced_one_at_a_time() -> None:
+    machine = serving(5)
+    for name in ("web1", "web2"):
+        probe(machine, name, *[Outcome.BAD] * 3)
+    machine.rps(40.0, 3)
+    assert 6 == len(machine.phases())
+
+
+def test_none_is_replaced_while_more_than_half_fail() -> None:
+    machine = serving(3)
+    for name in ("web1", "web2"):
+        probe(machine, name, *[Outcome.BAD] * 3)
+    machine.rps(20.0, 3)
+    assert 3 == len(machine.phases())
+    assert ["2 of 3 serving fail their probes: replacing none"] == machine.reasons("widespread-failure")
+    probe(machine, "web2", Outcome.READY)
+    machine.rps(20.0, 1)
+    assert 4 == len(machine.phases())
+
+
+def test_exactly_half_failing_is_still_replaced() -> None:
+    machine = serving(2)
+    probe(machine, "web1", *[Outcome.BAD] * 3)
+    machine.rps(10.0, 1)
+    assert 3 == len(machine.phases())
+
+
+def test_the_last_that_serves_is_not_replaced_however_it_fails() -> None:
+    machine = serving(1)
+    probe(machine, "web1", *[Outcome.BAD] * 9)
+    machine.rps(1.0, 5)
+    assert {"web1": "serving"} == machine.phases()
+
+
+def test_a_failing_one_at_the_highest_count_is_replaced_by_the_surge_alone() -> None:
+    machine = serving(3, max=3, min=3)
+    probe(machine, "web1", *[Outcome.BAD] * 3)
+    machine.rps(1.0, 2)
+    assert 4 == len(machine.phases())
+    strict = serving(3, max=3, min=3)
+    strict.policy = policy({"surge": 0}, max=3, min=3)
+    probe(strict, "web1", *[Outcome.BAD] * 3)
+    strict.rps(1.0, 2)
+    assert 3 == len(strict.phases())
+
+
+def test_a_close_replaces_nothing() -> None:
+    machine = serving(3)
+    probe(machine, "web1", *[Outcome.BAD] * 3)
+    machine.take(Closed(machine.now))
+    machine.rps(0.0, 2)
+    assert set(machine.phases()) == {"web1", "web2", "web3"}
+
+
+def test_a_warming_one_that_is_overdue_says_what_its_probes_saw() -> None:
+    machine = Machine()
+    machine.lead()
+    machine.start("web1")
+    probe(machine, "web1", Outcome.TIMED_OUT, detail="no answer within 2 s")
+    machine.wait(60)
+    machine.tick()
+    assert "failed" == machine.phases()["web1"]
+    assert "warming for 60 s: no answer within 2 s" in machine.reasons("web1")
+
+
+def test_a_refused_probe_of_a_warming_one_is_only_its_boot() -> None:
+    machine = Machine()
+    machine.lead()
+    machine.start("web1")
+    probe(machine, "web1", *[Outcome.REFUSED] * 9, detail="connection refused")
+    assert {"web1": "warming"} == machine.phases()
+
+
+def test_probes_of_what_is_unknown_or_leaving_are_late() -> None:
+    machine = serving(2)
+    probe(machine, "web9", Outcome.READY)
+    assert ("late: probe of web9, which is not known",) == machine.last.notes
+    probe(machine, "web1", Outcome.REFUSED, Outcome.REFUSED, Outcome.READY)
+    assert ("late: probe of web1, which is stopping",) == machine.last.notes
+
+
+def test_back_off_doubles_with_each_failure_up_to_its_limit() -> None:
+    machine = Machine(policy({"backoff_max_s": 6.0}))
+    machine.lead()
+    waits = []
+    for number in range(1, 6):
+        machine.take(StartFailed(machine.now, f"web{number}", "no image"))
+        waits.append(machine.state.start_after - machine.now)
+        machine.publish()
+        machine.stop(f"web{number}")
+        machine.wait(waits[-1])
+        machine.tick()
+        machine.publish()
+    assert [1.0, 2.0, 4.0, 6.0, 6.0] == waits
+
+
+def test_starts_that_were_ordered_together_fail_as_one() -> None:
+    machine = Machine(policy(min=4))
+    machine.lead()
+    for number in range(1, 5):
+        machine.wait(0.1)
+        machine.take(StartFailed(machine.now, f"web{number}", "the engine is busy"))
+    assert 1 == machine.state.start_failures
+
+
+def test_a_crash_loop_backs_off_although_each_start_gets_ready() -> None:
+    machine = Machine()
+    machine.lead()
+    waits = []
+    for number in range(1, 5):
+        name = f"web{number}"
+        machine.start(name)
+        machine.ready(name)
+        machine.rps(0.0, 5)
+        probe(machine, name, Outcome.REFUSED, Outcome.REFUSED)
+        waits.append(machine.state.start_after - machine.now)
+        machine.publish()
+        machine.stop(name)
+        machine.wait(waits[-1])
+        machine.tick()
+        machine.publish()
+    assert [1.0, 2.0, 4.0, 8.0] == waits
+
+
+def test_failed_starts_are_forgotten_once_a_later_one_has_lived_for_a_stable_window() -> None:
+    machine = Machine()
+    machine.lead()
+    machine.take(StartFailed(machine.now, "web1", "no image"))
+    machine.publish()
+    machine.stop("web1")
+    machine.rps(0.0, 1)
+    machine.start("web2")
+    machine.ready("web2")
+    machine.rps(0.0, 59)
+    assert 1 == machine.state.start_failures
+    machine.rps(0.0, 1)
+    assert 0 == machine.state.start_failures
+
+
+def test_one_that_dies_after_its_youth_is_replaced_without_waiting() -> None:
+    machine = Machine()
+    machine.lead()
+    machine.start("web1")
+    machine.ready("web1")
+    machine.rps(1.0, 60)
+    probe(machine, "web1", Outcome.REFUSED, Outcome.REFUSED)
+    assert (0, "starting") == (machine.state.start_failures, machine.phases()["web2"])
+
+
+def test_an_ended_process_is_dead_with_its_exit_code_and_last_words() -> None:
+    machine = serving(2)
+    machine.wait(1)
+    ended = found("web2", running=False, exit_code=137, log=("out of", "memory"))
+    machine.take(Counted(machine.now, census(found("web1"), ended, asked_at=machine.now)))
+    assert "stopping" == machine.phases()["web2"]
+    assert ["it ended with exit code 137; last log lines: out of | memory"] == machine.reasons("web2")
+
+
+def test_a_vanished_one_is_dead_unless_its_host_did_not_answer() -> None:
+    machine = serving(2)
+    machine.wait(1)
+    machine.take(Counted(machine.now, census(found("web1"), asked_at=machine.now, answered=())))
+    assert {"web1": "serving", "web2": "serving"} == machine.phases()
+    assert ["no answer from local"] == machine.reasons("host-silent")
+    machine.take(Counted(machine.now, census(found("web1"), asked_at=machine.now)))
+    assert "stopping" == machine.phases()["web2"]
+    assert ["its container or process is gone"] == machine.reasons("web2")
+
+
+def test_a_census_that_began_before_the_phase_did_says_nothing_about_it() -> None:
+    machine = serving(2)
+    machine.take(Counted(machine.now + 1, census(asked_at=machine.now)))
+    assert {"web1": "serving", "web2": "serving"} == machine.phases()
+
+
+def test_a_stray_is_removed() -> None:
+    machine = serving(1)
+    machine.wait(1)
+    machine.take(Counted(machine.now, census(found("web1"), found("web8"), asked_at=machine.now)))
+    machine.publish()
+    assert (["web8"], 8) == (machine.stopped(), machine.state.serial)
+
+
+def test_a_draining_one_that_dies_is_stopped() -> None:
+    machine = serving(2)
+    machine.take(Closed(machine.now))
+    machine.look({"web1": 1, "web2": 1})
+    machine.wait(1)
+    machine.take(Counted(machine.now, census(found("web1"), asked_at=machine.now)))
+    assert {"web1": "draining", "web2": "stopping"} == machine.phases()
+
+
+def test_a_census_that_could_not_be_taken_is_told_once() -> None:
+    machine = serving(1)
+    for _ in range(3):
+        machine.wait(1)
+        machine.take(Counted(machine.now, Census(machine.now, faults=("the engine does not answer",))))
+    assert {"web1": "serving"} == machine.phases()
+    assert ["the engine does not answer"] == machine.reasons("census")
+
+
+def test_refused_connections_are_looked_into_only_when_their_count_grew() -> None:
+    machine = serving(2)
+    machine.tick(reading(refused=0))
+    assert [] == machine.emitted(Look)
+    machine.tick(reading(refused=1))
+    assert [Look()] == machine.emitted(Look)
+    machine.tick(refusing({"web1": 1}), detail=True)
+    machine.tick(reading(refused=1))
+    assert [] == machine.emitted(Look)
+
+
+def test_two_connections_refused_to_the_proxies_are_death() -> None:
+    machine = serving(2)
+    machine.tick(refusing({}), refusing({}, "q"))
+    machine.tick(refusing({"web1": 1}), refusing({"web1": 1}, "q"), detail=True)
+    assert "stopping" == machine.phases()["web1"]
+
+
+def test_a_refused_connection_and_a_refused_probe_are_two() -> None:
+    machine = serving(2)
+    machine.tick(refusing({}))
+    machine.tick(refusing({"web1": 1}), detail=True)
+    assert "serving" == machine.phases()["web1"]
+    probe(machine, "web1", Outcome.REFUSED)
+    assert "stopping" == machine.phases()["web1"]
+
+
+def test_what_a_proxy_counted_before_it_was_first_seen_is_nobodys_death() -> None:
+    machine = serving(2)
+    machine.tick(refusing({"web1": 7}))
+    machine.tick(refusing({"web1": 7}), detail=True)
+    assert "serving" == machine.phases()["web1"]
+    machine.tick(refusing({"web1": 9}), detail=True)
+    assert "stopping" == machine.phases()["web1"]
+
+
+def test_a_proxy_that_was_silent_for_a_while_brings_no_death_back() -> None:
+    machine = serving(2)
+    machine.tick(refusing({}), refusing({}, "q"))
+    machine.tick(refusing({"web1": 1}), refusing({}, "q"), detail=True)
+    probe(machine, "web1", Outcome.READY)
+    machine.take(Tick(machine.now, Sighting((refusing({}, "q"),), silent=("p",)), machine.now, detail=True))
+    machine.tick(refusing({"web1": 1}), refusing({}, "q"))
+    machine.tick(refusing({"web1": 1}), refusing({"web2": 1}, "q"), detail=True)
+    assert {"web1": "serving", "web2": "serving"} == machine.phases()
+
+
+def test_a_restarted_proxy_counts_from_nothing() -> None:
+    machine = serving(2)
+    machine.tick(refusing({"web1": 5}))
+    machine.tick(refusing({"web1": 5}), detail=True)
+    machine.tick(refusing({"web1": 2}, series="t"), detail=True)
+    assert "stopping" == machine.phases()["web1"]

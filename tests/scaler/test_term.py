@@ -1,0 +1,277 @@
+"""The start and the end of a term: what is taken over in every combination of registry, hosts and memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.backend import Phase
+from fleet.registry import Memory, Order, OrderKind, Snapshot
+from scaler.messages import Adopted, Deposed, Elected, Ordered, Refused, Start, Watch
+from tests.scaler.builders import Machine, census, found, listed, policy, reading, serving, snapshot, surveys, url
+
+EMPTY = Memory()
+
+
+def remembered(*backends: str, generation: int = 5, desired: int | None = None, **phases: Phase) -> Memory:
+    every = [*(listed(name) for name in backends), *(listed(name, phase) for name, phase in phases.items())]
+    return Memory(snapshot(*every, generation=generation), serial=9, desired=desired)
+
+
+def test_a_settled_lease_asks_for_the_survey_at_once() -> None:
+    machine = Machine()
+    assert 1 == surveys(machine.elect())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Phase.STARTING, "warming"),
+        (Phase.WARMING, "warming"),
+        (Phase.SERVING, "serving"),
+        (Phase.DRAINING, "draining"),
+        (Phase.STOPPING, "stopping"),
+        (Phase.FAILED, "stopping"),
+        (Phase.GONE, "stopping"),
+    ],
+)
+def test_what_is_listed_and_runs_goes_on_in_its_phase(before: Phase, after: str) -> None:
+    machine = Machine(policy(min=0))
+    machine.elect()
+    machine.adopt(found("web1"), memory=remembered(web1=before, desired=1))
+    assert after == machine.phases()["web1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Phase.STARTING, "failed"),
+        (Phase.WARMING, "failed"),
+        (Phase.SERVING, "stopping"),
+        (Phase.DRAINING, "stopping"),
+        (Phase.STOPPING, "stopping"),
+        (Phase.FAILED, "stopping"),
+    ],
+)
+def test_what_is_listed_and_has_ended_is_removed(before: Phase, after: str) -> None:
+    machine = Machine(policy(min=0))
+    machine.elect()
+    machine.adopt(found("web1", running=False, exit_code=3), memory=remembered(web1=before, desired=0))
+    assert {"web1": after} == machine.phases()
+    machine.publish()
+    assert ["web1"] == machine.stopped()
+
+
+@pytest.mark.parametrize("before", list(Phase))
+def test_what_is_listed_and_not_there_is_gone(before: Phase) -> None:
+    machine = Machine(policy(min=0))
+    machine.elect()
+    machine.adopt(memory=remembered(web1=before, desired=0))
+    assert {} == machine.phases()
+    assert {} == machine.change().backends
+    assert ["in the registry, but not there"] == machine.reasons("web1")
+
+
+def test_what_is_listed_on_a_silent_host_is_kept_as_it_was() -> None:
+    machine = Machine(policy(min=0))
+    machine.elect()
+    machine.adopt(memory=remembered("web1", web2=Phase.DRAINING, desired=1), hosts=("local",), answered=())
+    assert {"web1": "serving", "web2": "draining"} == machine.phases()
+    assert machine.now == machine.instances["web1"].since
+
+
+def test_the_address_of_the_host_wins_over_the_registrys() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.adopt(found("web1", url=url("web7")), memory=remembered("web1", desired=1))
+    assert url("web7") == machine.change().backends["web1"].url
+
+
+def test_what_runs_and_is_not_listed_is_removed() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.adopt(found("web1"), found("web2"), memory=remembered("web1", desired=1))
+    assert {"web1": "serving", "web2": "stopping"} == machine.phases()
+    assert ["labelled as ours, not in the registry"] == machine.reasons("web2")
+
+
+def test_what_runs_is_adopted_where_the_registry_is_empty() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.adopt(found("web1"), found("web4"), found("web5", running=False, exit_code=1), memory=EMPTY, ready=["web4"])
+    assert {"web1": "warming", "web4": "serving", "web5": "stopping"} == machine.phases()
+    assert (2, 5) == (machine.state.desired, machine.state.serial)
+
+
+def test_nothing_that_was_adopted_from_an_empty_registry_goes_before_a_full_window() -> None:
+    machine = Machine()
+    machine.lead(*(found(f"web{number}") for number in range(1, 6)), ready=[f"web{number}" for number in range(1, 6)])
+    machine.rps(0.0, 59)
+    assert ["serving"] * 5 == list(machine.phases().values())
+
+
+def test_what_runs_is_adopted_where_an_entry_could_not_be_read() -> None:
+    machine = Machine()
+    machine.elect()
+    memory = Memory(Snapshot(5, {"web1": listed("web1")}, ("backend web2: not JSON",)), desired=1)
+    machine.adopt(found("web1"), found("web2"), memory=memory, ready=["web2"])
+    assert {"web1": "serving", "web2": "serving"} == machine.phases()
+    assert ["backend web2: not JSON"] == machine.reasons("registry")
+
+
+def test_what_runs_is_adopted_where_a_proxy_reports_a_newer_generation_than_the_store() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.tick(reading(generation=9))
+    machine.adopt(found("web1"), found("web2"), memory=remembered("web1", generation=5, desired=1), ready=["web2"])
+    assert {"web1": "serving", "web2": "serving"} == machine.phases()
+    assert 2 == machine.state.desired
+
+
+def test_our_own_memory_wins_over_an_older_registry() -> None:
+    machine = serving(3)
+    machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 2, "1-1")))
+    machine.look({"web1": 1, "web2": 1, "web3": 0})
+    machine.publish()
+    machine.take(Deposed(machine.now, "the store was restored"))
+    machine.elect(token=2)
+    old = remembered("web1", "web2", "web3", generation=2, desired=3)
+    machine.adopt(found("web1"), found("web2"), found("web3"), memory=old)
+    assert {"web1": "serving", "web2": "serving", "web3": "draining"} == machine.phases()
+    assert (2, 2) == (machine.state.desired, machine.state.manual)
+
+
+def test_an_emptied_store_gets_everything_back_in_one_publication() -> None:
+    machine = serving(3)
+    machine.take(Ordered(machine.now, Order(OrderKind.PAUSE, None, "1-1")))
+    machine.take(Deposed(machine.now, "wiped"))
+    machine.elect(token=2)
+    machine.adopt(found("web1"), found("web2"), found("web3"), memory=EMPTY)
+    backends = machine.change().backends
+    assert {"web1": Phase.SERVING, "web2": Phase.SERVING, "web3": Phase.SERVING} == {
+        name: one.phase for name, one in backends.items()
+    }
+    assert (3, True, 3) == (machine.change().serial, machine.state.paused, machine.state.desired)
+
+
+def test_a_silent_hosts_instances_come_from_memory_where_the_store_is_empty() -> None:
+    machine = serving(2)
+    machine.take(Deposed(machine.now, "wiped"))
+    machine.elect(token=2)
+    machine.adopt(found("web1"), memory=EMPTY, answered=())
+    assert {"web1": "serving", "web2": "serving"} == machine.phases()
+    assert url("web2") == machine.change().backends["web2"].url
+
+
+def test_a_registry_that_another_scaler_wrote_wins_over_our_memory() -> None:
+    machine = serving(1)
+    machine.take(Deposed(machine.now, "taken"))
+    machine.elect(token=3)
+    machine.adopt(
+        found("web1"), found("web2"), memory=remembered(web1=Phase.DRAINING, web2=Phase.SERVING, generation=99)
+    )
+    assert {"web1": "draining", "web2": "serving"} == machine.phases()
+
+
+def test_a_number_is_not_given_out_again_whatever_remembers_it() -> None:
+    for memory, there in [
+        (Memory(snapshot(), serial=7), []),
+        (remembered("web7"), []),
+        (Memory(snapshot(), serial=0), [found("web7")]),
+        (EMPTY, [found("web7", running=False)]),
+    ]:
+        machine = Machine()
+        machine.elect()
+        machine.adopt(*there, memory=memory)
+        assert 7 < max(int(name.removeprefix("web")) for name in machine.phases()), memory
+
+
+def test_orders_in_force_survive_a_restart() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.adopt(found("web1"), memory=Memory(snapshot(listed("web1")), 1, manual=3, desired=3, last_order="5-1"))
+    assert (3, 3, "5-1") == (machine.state.manual, machine.state.desired, machine.state.last_order)
+    paused = Machine()
+    paused.elect()
+    paused.adopt(memory=Memory(snapshot(), 1, paused=True, desired=4))
+    assert (True, 4) == (paused.state.paused, paused.state.desired)
+
+
+def test_taking_over_is_told_with_what_was_found() -> None:
+    machine = Machine()
+    machine.elect(token=42)
+    machine.adopt(found("web1"), memory=remembered("web1", web2=Phase.SERVING, desired=1))
+    [told] = [one for one in machine.told() if one.kind == "term"]
+    assert ("42", ("took over with 1 serving",)) == (told.after, told.reasons)
+
+
+def test_a_survey_of_an_earlier_term_is_late() -> None:
+    machine = Machine()
+    machine.elect(token=1)
+    machine.take(Deposed(machine.now, "taken"))
+    machine.take(Adopted(machine.now, 1, census(asked_at=machine.now), EMPTY))
+    assert ("late: a survey for token 1",) == machine.last.notes
+    machine.elect(token=3)
+    machine.take(Adopted(machine.now, 1, census(asked_at=machine.now), EMPTY))
+    assert (("late: a survey for token 1",), False) == (machine.last.notes, machine.state.adopted)
+
+
+def test_a_second_survey_of_the_same_term_is_late() -> None:
+    machine = serving(1)
+    machine.adopt(memory=EMPTY)
+    assert (("late: a survey for token 1",), {"web1": "serving"}) == (machine.last.notes, machine.phases())
+
+
+def test_a_term_that_ended_during_the_survey_does_nothing_with_its_answer() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.take(Refused(machine.now, "taken"))
+    machine.adopt(found("web1"))
+    assert ({}, ()) == (machine.phases(), machine.last.effects)
+
+
+def test_the_end_of_a_term_stops_every_probe() -> None:
+    machine = serving(1)
+    machine.take(Deposed(machine.now, "taken"))
+    assert [Watch(())] == list(machine.last.effects)
+    machine.take(Deposed(machine.now, "again"))
+    assert ["no term to end: again"] == [*machine.last.effects, *machine.last.notes]
+
+
+def test_a_new_term_acts_again_on_what_an_earlier_one_had_not_finished() -> None:
+    machine = Machine(policy(min=0))
+    machine.elect()
+    machine.adopt(found("web1"), memory=remembered(web1=Phase.STOPPING, desired=0))
+    machine.publish()
+    machine.take(Deposed(machine.now, "taken"))
+    machine.elect(token=2)
+    machine.adopt(found("web1"), memory=remembered(web1=Phase.STOPPING, desired=0, generation=99))
+    machine.publish()
+    assert ["web1", "web1"] == machine.stopped()
+
+
+def test_a_deadline_starts_again_with_the_new_scaler() -> None:
+    machine = Machine(policy(min=0))
+    machine.elect()
+    machine.adopt(found("web1"), memory=remembered(web1=Phase.DRAINING, desired=0))
+    assert machine.now + 30.0 == machine.instances["web1"].deadline
+
+
+def test_an_adopted_fleet_starts_nothing_twice() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.adopt(found("web1"), memory=remembered(web1=Phase.STARTING, web2=Phase.STARTING, desired=2))
+    machine.publish()
+    assert ["web10"] == machine.started()
+    assert [] == [effect for effect in machine.steps[1].effects if isinstance(effect, Start)]
+
+
+def test_a_term_runs_out_one_ttl_after_its_renewal_was_sent() -> None:
+    machine = Machine()
+    machine.take(Elected(machine.now, 1, machine.now - 1.5, machine.now, 4.0))
+    machine.adopt()
+    machine.wait(2.4)
+    machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 2)))
+    assert 2 == machine.state.desired
+    machine.wait(0.1)
+    machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 3)))
+    assert 2 == machine.state.desired
