@@ -219,4 +219,4 @@ def _last_words(process: Process, log: Path) -> str:
     except OSError:
         lines = []
     said = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-    return f"{how}: {said[:300]} (log: {log})"
+    return f"{how}: {said.removeprefix('stoker: ')[:300]} (log: {log})"

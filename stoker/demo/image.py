@@ -15,13 +15,19 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 PORT = 8080
-# One request at a time and 50 ms for each: 20 a second, like the sample app.
-PAGE = """#!/bin/sh
-printf 'Content-Type: text/plain\\r\\nX-Instance: %s\\r\\n\\r\\n' "$HOSTNAME"
-flock /tmp/turn usleep 50000
-echo "$HOSTNAME answered"
+# A pipe hands out a turn each 50 ms, and a request waits for its turn: 20 a second, like the sample app.
+SERVE = f"""#!/bin/sh
+mkfifo /tmp/turn
+(trap '' PIPE; while :; do echo > /tmp/turn; usleep 50000; done) &
+httpd -f -p {PORT} -h /www &
+trap 'exit 0' TERM
+wait
 """
-COMMANDS = ("sh", "flock", "usleep", "httpd")
+PAGE = """#!/bin/sh
+until read -r turn < /tmp/turn; do :; done
+printf 'Content-Type: text/plain\\r\\nX-Instance: %s\\r\\n\\r\\n%s answered\\n' "$HOSTNAME" "$HOSTNAME"
+"""
+COMMANDS = ("sh", "mkfifo", "usleep", "httpd")
 
 
 def build(client: APIClient, repository: str) -> str:
@@ -33,12 +39,11 @@ def build(client: APIClient, repository: str) -> str:
         _add(tar, "bin/busybox", _busybox().read_bytes())
         for command in COMMANDS:
             _link(tar, f"bin/{command}")
+        _add(tar, "bin/serve", SERVE.encode())
         _add(tar, "www/up", b"ok\n", mode=0o644)
         _add(tar, "www/cgi-bin/index.cgi", PAGE.encode())
-    command = f'["/bin/httpd", "-f", "-p", "{PORT}", "-h", "/www"]'
-    client.import_image_from_data(
-        layers.getvalue(), repository=repository, tag="demo", changes=[f"CMD {command}", "ENV PATH=/bin"]
-    )
+    changes = ['CMD ["/bin/serve"]', "ENV PATH=/bin"]
+    client.import_image_from_data(layers.getvalue(), repository=repository, tag="demo", changes=changes)
     return f"{repository}:demo"
 
 

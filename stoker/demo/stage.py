@@ -51,7 +51,9 @@ class Stage:
         """Raise CommandError, with its last line, where `stoker up` has ended."""
         if self.up.poll() is not None:
             lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise CommandError(f"demo: stoker up ended: {lines[-1] if lines else 'it said nothing'}")
+            raise CommandError(
+                f"demo: stoker up ended: {lines[-1].removeprefix('stoker: ') if lines else 'it said nothing'}"
+            )
 
 
 @contextmanager
