@@ -39,12 +39,14 @@ class Backend:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: dict[asyncio.StreamWriter, asyncio.Event] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        over = self.connections[writer] = asyncio.Event()
         try:
             while (asked := await self._read(reader)) is not None:
                 await self._answer(asked, reader, writer)
@@ -53,6 +55,7 @@ class Backend:
         finally:
             self.gone.set()
             writer.close()
+            over.set()
 
     async def _read(self, reader: asyncio.StreamReader) -> Asked | None:
         head = await reader.readuntil(b"\r\n\r\n") if not reader.at_eof() else b""
@@ -127,3 +130,6 @@ async def backend(name: str, port: int = 0) -> AsyncIterator[Backend]:
     finally:
         server.close()
         scripted.go.set()
+        for writer, over in scripted.connections.items():
+            writer.transport.abort()
+            await over.wait()

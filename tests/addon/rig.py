@@ -49,9 +49,9 @@ class Fleet:
         for name, phase in phases.items():
             entry = self.entries[name]
             self.entries[name] = Entry(entry.name, phase, entry.url, entry.weight)
-        self.lease = self.lease or self.registry.acquire("test")
-        assert self.lease is not None
-        self.registry.renew(self.lease)
+        if self.lease is None or not self.registry.renew(self.lease):
+            self.lease = self.registry.acquire("test")
+            assert self.lease is not None
         return self.registry.publish(self.lease, Change(dict(self.entries), len(self.entries), Summary("UP", 1)))
 
     def reading(self, proxy: str) -> ProxyReading | None:
@@ -87,10 +87,11 @@ class Proxy:
                     return reading
                 await asyncio.sleep(LOOK_S)
 
-    async def idle(self) -> ProxyReading:
-        """The report in which nothing is held or in flight any longer, on any backend."""
+    async def idle(self, arrivals: int = 0) -> ProxyReading:
+        """The report in which so many requests have arrived, and none is held or in flight on any backend."""
         return await self.until(
-            lambda reading: not reading.in_flight
+            lambda reading: reading.arrivals >= arrivals
+            and not reading.in_flight
             and not reading.held
             and reading.arrivals == reading.completions
             and not any(each.in_flight for each in (reading.backends or {}).values())

@@ -33,8 +33,8 @@ async def one_backend(plane: Proxy) -> AsyncIterator[tuple[Backend, Client, Prox
 
 async def ended(plane: Proxy, before: ProxyReading) -> tuple[int, int, int]:
     """Arrivals, errors and refused of the one backend, once one more request has ended and nothing is in flight."""
-    await plane.until(lambda reading: reading.arrivals == before.arrivals + 1)
-    after = await plane.idle()
+    after = await plane.idle(before.arrivals + 1)
+    assert after.arrivals == before.arrivals + 1
     assert after.backends is not None
     counted = after.backends["production1"]
     return counted.arrivals, counted.errors, counted.refused
