@@ -173,7 +173,7 @@ def _refuse_without_stacks(profile: Profile, names: Iterable[str]) -> None:
             "raw: true: StackProf.run(raw: true), use StackProf::Middleware, raw: true; rack-mini-profiler's "
             "pp=flamegraph, rails-mini-profiler and app_profiler set it themselves"
         )
-    raise ProfileError(f"{name}: no samples" + (" are left after the filters" if profile.stacks else ""))
+    raise ProfileError(f"{name}: no samples" + (" are left after the filters" if profile.frames else ""))
 
 
 def _render_options(args: argparse.Namespace) -> RenderOptions:

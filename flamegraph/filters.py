@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from flamegraph.collector import towers
 from flamegraph.profile import Profile, ProfileError
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 Weight = Literal["samples", "time", "objects"]
 Gc = Literal["separate", "attach", "drop"]
 
-GC_NAMES: Final = frozenset({"(garbage collection)", "(marking)", "(sweeping)"})
 # Recursion through up to so many methods is found; runs of longer cycles are left as they are.
 LONGEST_CYCLE: Final = 8
 # A pause of so many intervals is more than one slow call that hid some signals.
@@ -81,6 +81,7 @@ def _select(profile: Profile, order: Sequence[int]) -> Profile:
         weights_after=None if after is None else [after[entry] for entry in kept],
         starts_us=None,
         stopped_us=None,
+        restart=None,
     )
 
 
@@ -121,18 +122,17 @@ def place_gc(profile: Profile, gc: Gc) -> Profile:
     """Leave the towers of the garbage collection where they are, put each on the stack before it, or drop them."""
     if gc == "separate":
         return profile
-    of_gc = {index for index, frame in enumerate(profile.frames) if frame.name in GC_NAMES and not frame.file}
-    towers = {index for index, stack in enumerate(profile.stacks) if stack and stack[0] in of_gc}
-    if not towers:
+    of_gc = towers(profile.frames, profile.stacks)
+    if not of_gc:
         return profile
     if gc == "drop":
-        return _select(profile, [-1 if index in towers else index for index in profile.order])
+        return _select(profile, [-1 if index in of_gc else index for index in profile.order])
     stacks = {stack: index for index, stack in enumerate(profile.stacks)}
     order: list[int] = []
     below: Stack = ()
     for index in profile.order:
         stack = profile.stacks[index]
-        if index in towers:
+        if index in of_gc:
             order.append(stacks.setdefault(below + stack, len(stacks)))
         else:
             below = stack
@@ -143,13 +143,16 @@ def place_gc(profile: Profile, gc: Gc) -> Profile:
 def last_segment(profile: Profile) -> Profile:
     """Only what came after the longest pause, where an earlier request left its samples in the recording."""
     at, pause = longest_pause(profile)
+    said = f"a pause of {pause / 1000:g} ms"
+    if not at and profile.restart is not None:
+        at, said = profile.restart, "a step of the clock"
     if not at or profile.starts_us is None:
         note = f"--last-segment: no pause parts the samples (the longest is {pause / 1000:g} ms)"
         if profile.starts_us is None:
             note = "--last-segment: the profile has no times, so no pause can be seen"
         return replace(profile, warnings=[*profile.warnings, note])
     first = profile.starts_us[at]
-    note = f"the {sum(profile.weights[:at])} samples before a pause of {pause / 1000:g} ms are left out"
+    note = f"the {sum(profile.weights[:at])} samples before {said} are left out"
     return replace(
         profile,
         order=profile.order[at:],
@@ -157,6 +160,7 @@ def last_segment(profile: Profile) -> Profile:
         starts_us=[each - first for each in profile.starts_us[at:]],
         stopped_us=None if profile.stopped_us is None else profile.stopped_us - first,
         warnings=[*profile.warnings, note],
+        restart=None,
     )
 
 

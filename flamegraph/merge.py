@@ -42,6 +42,7 @@ def merge(named: Sequence[tuple[str, Profile]]) -> Profile:
         metadata={},
         starts_us=None,
         stopped_us=None,
+        restart=None,
     )
 
 

@@ -34,9 +34,10 @@ class Profile:
 
     `stacks` holds each different stack once, root first, as indices into `frames`. Entries keep the order of the
     input, which is the order of time where the format has one. `starts_us[i]` is when entry i began, in
-    microseconds from the first one, or `starts_us` is None where the input has no times. `weights_after` is the
-    second count of differential folded text. An aggregated dump has no stacks, only `totals`, one for each frame.
-    Names and files are always sound Unicode: a byte that was not is written `\xff`.
+    microseconds from the first one, never falling, or `starts_us` is None where the input has no times; `restart` is
+    the entry before which recording may have begun anew. `weights_after` is the second count of differential folded
+    text. An aggregated dump has no stacks, only `totals`, one for each frame. Names and files are always sound
+    Unicode: a byte that was not is written `\xff`.
     """
 
     frames: Sequence[Frame]
@@ -57,3 +58,4 @@ class Profile:
     gc_samples: int | None = None
     weights_after: Sequence[int] | Sequence[float] | None = None
     totals: Sequence[FrameTotals] = ()
+    restart: int | None = None

@@ -30,7 +30,7 @@ def detect(data: bytes) -> bool:
     return b" graph = {" in data or b"var data = [" in data
 
 
-def read(data: bytes, _: ReadOptions) -> Profile:
+def read(data: bytes, options: ReadOptions) -> Profile:
     """Read the profile inside the page's script."""
     text = data.decode("utf-8", "backslashreplace")
     found = GRAPH.search(text)
@@ -38,7 +38,7 @@ def read(data: bytes, _: ReadOptions) -> Profile:
         table, _end = value_at(text, found.end())
         if not isinstance(table, dict):
             raise ProfileError("the page's graph is not an object")
-        return stackprof.from_table(table, title=_title(text), source=SOURCE)
+        return stackprof.from_table(table, title=_title(text), source=SOURCE, ordered=options.ordered)
     found = OLD.search(text)
     if found:
         return _old(text, found.end())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from flamegraph.collector import towers
 from flamegraph.profile import Frame, FrameTotals, Profile, ProfileError
 from flamegraph.readers.marshal import load
 from flamegraph.readers.marshal_values import RubyObject
+from flamegraph.readers.stackprof_clock import read_clock
 from flamegraph.readers.stackprof_raw import (
     Entries,
     PackedEntries,
@@ -43,13 +44,13 @@ def detect(head: bytes) -> bool:
     return head[:1] == b"\x04" and b"\x00" < head[1:2] <= b"\x08"
 
 
-def read(data: bytes, _: ReadOptions) -> Profile:
+def read(data: bytes, options: ReadOptions) -> Profile:
     """Read a dump of Ruby's Marshal: stackprof's own, or a page that rack-mini-profiler stored."""
     value = load(data, PACKED)
     if isinstance(value, RubyObject):
-        return _stored_page(value)
+        return _stored_page(value, ordered=options.ordered)
     if isinstance(value, dict):
-        return from_table(value)
+        return from_table(value, ordered=options.ordered)
     raise ProfileError(f"a Marshal dump of {_kind(value)}, where stackprof writes a Hash")
 
 
@@ -57,7 +58,7 @@ def _kind(value: object) -> str:
     return {list: "an Array", str: "a String", int: "an Integer", type(None): "nil"}.get(type(value), "something else")
 
 
-def _stored_page(page: RubyObject) -> Profile:
+def _stored_page(page: RubyObject, *, ordered: bool) -> Profile:
     attributes = page.values.get("@attributes")
     if not isinstance(attributes, dict):
         raise ProfileError(f"a Marshal dump of an object {page.class_name}, which holds no profile")
@@ -66,18 +67,22 @@ def _stored_page(page: RubyObject) -> Profile:
         raise ProfileError("a page stored by rack-mini-profiler without a flame graph: ask for pp=async-flamegraph")
     method, path = attributes.get("request_method"), attributes.get("request_path")
     title = f"{method} {path}" if isinstance(method, str) and isinstance(path, str) else ""
-    return from_table(graph, title=title, source="rack-mini-profiler")
+    return from_table(graph, title=title, source="rack-mini-profiler", ordered=ordered)
 
 
-def from_table(table: Table, title: str = "", source: str = NAME) -> Profile:
-    """Build a profile from the hash that stackprof returns, with its keys as text."""
+def from_table(table: Table, title: str = "", source: str = NAME, *, ordered: bool = True) -> Profile:
+    """Build a profile from the hash that stackprof returns, with its keys as text.
+
+    Only where it is `ordered` is it asked where recording began anew.
+    """
     mode, listed = table.get("mode"), table.get("frames")
     if not isinstance(mode, str) or not isinstance(listed, dict):
         raise ProfileError("a hash without the keys mode and frames, so not one of stackprof's")
     frames, index_of = _frames(listed)
     warnings: list[str] = []
     stacks, entries = _entries(table.get("raw"), frames, index_of, warnings)
-    starts = _starts(table, mode, entries, warnings)
+    clock = read_clock(table, mode, entries.counts, warnings)
+    starts = clock.starts if clock else None
     metadata = table.get("metadata")
     metadata = {sound(str(key)): value for key, value in metadata.items()} if isinstance(metadata, dict) else {}
     return Profile(
@@ -91,6 +96,7 @@ def from_table(table: Table, title: str = "", source: str = NAME) -> Profile:
         missed=None if mode == "object" else _integer(table, "missed_samples"),
         starts_us=None if starts is None else [each - starts[0] for each in starts],
         stopped_us=_stopped(metadata, starts),
+        restart=clock.restart(towers(frames, stacks), entries.order) if clock and ordered else None,
         warnings=warnings,
         metadata=metadata,
         source=source,
@@ -157,20 +163,7 @@ def _without_repeats(stacks: list[tuple[int, ...]], entries: Entries) -> tuple[l
     return list(index), Entries([renamed[each] for each in entries.order], entries.counts, entries.problem)
 
 
-def _starts(table: Table, mode: str, entries: Entries, warnings: list[str]) -> list[int] | None:
-    """When each entry began, on the clock of the dump; only wall time says how long anything took."""
-    stamps = table.get("raw_sample_timestamps")
-    if mode not in ("wall", "cpu") or not isinstance(stamps, list | PackedIntegers) or not entries.order:
-        return None
-    times: Sequence[object] = stamps.decoded() if isinstance(stamps, PackedIntegers) else stamps
-    if len(times) != sum(entries.counts) or not all(isinstance(each, int) for each in times):
-        warnings.append(f"{len(times)} timestamps for {sum(entries.counts)} samples: times are left out")
-        return None
-    firsts = accumulate(entries.counts[:-1], initial=0)
-    return [each for each in map(times.__getitem__, firsts) if isinstance(each, int)]
-
-
-def _stopped(metadata: Mapping[str, object], starts: list[int] | None) -> int | None:
+def _stopped(metadata: Mapping[str, object], starts: Sequence[int] | None) -> int | None:
     stopped = metadata.get("stopped_at_us")
     if starts is None or not isinstance(stopped, int) or stopped < starts[-1]:
         return None

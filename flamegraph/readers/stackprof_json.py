@@ -19,9 +19,9 @@ def detect(data: bytes) -> bool:
     return b'"frames"' in data and b'"mode"' in data
 
 
-def read(data: bytes, _: ReadOptions) -> Profile:
+def read(data: bytes, options: ReadOptions) -> Profile:
     """Read one object of JSON."""
     table = loads(data)
     if not isinstance(table, dict):
         raise ProfileError("JSON, but not an object, which stackprof writes")
-    return stackprof.from_table(table)
+    return stackprof.from_table(table, ordered=options.ordered)

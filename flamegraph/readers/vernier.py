@@ -101,7 +101,7 @@ class _Stacks:
 
     def add(self, number: object) -> int:
         """The place of a stack among the different ones."""
-        if number not in self.known:
+        if not isinstance(number, int) or number not in self.known:
             stack: list[int] = []
             at = number
             while at is not None:
