@@ -1,3 +1,3 @@
 """What every test may use: the fixtures of the plugins below."""
 
-pytest_plugins = ["tests.valkey"]
+pytest_plugins = ["tests.session", "tests.engine", "tests.valkey"]
