@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 HEIGHT = 22
 _TICK_PX = 110
+_LABEL_PX = 50
 
 
 def step_us(length_us: float, ticks: int) -> int:
@@ -46,7 +47,9 @@ def draw(knots: Sequence[tuple[int | float, int]], total: float, width: float, h
     step = step_us(length, max(1, int(width // _TICK_PX)))
     marks = []
     for time in range(0, length + 1, step):
-        x = f"{10 + place_of(time, knots) * width / total:.1f}"
-        marks.append(f'<path d="M{x} 0V{height}"/><text x="{x}" dx="4" y="13">{label(time, step)}</text>')
+        place = place_of(time, knots) * width / total
+        x = f"{10 + place:.1f}"
+        said = f'<text x="{x}" dx="4" y="13">{label(time, step)}</text>' if place <= width - _LABEL_PX else ""
+        marks.append(f'<path d="M{x} 0V{height}"/>{said}')
     data = " ".join(f"{plain(x)},{time}" for x, time in knots)
     return f'<g id="axis" data-knots="{data}">{"".join(marks)}</g>\n'

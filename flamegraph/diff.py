@@ -3,103 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
 from flamegraph import legend, marks
-from flamegraph.groups import classify, shares, stack_weights
-from flamegraph.layout import picture_of, rank_frames
+from flamegraph.comparison import compare
+from flamegraph.groups import shares
+from flamegraph.layout import picture_of
 from flamegraph.palette import STEPS, red_blue
-from flamegraph.profile import Frame
 from flamegraph.svg import Sheet, head_height, page
 from flamegraph.text import clip, escape, number
-from flamegraph.tree import Span, Tree, merge
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flamegraph.comparison import Comparison, Vanished
     from flamegraph.options import RenderOptions
     from flamegraph.profile import Profile
 
 _LISTED = 40
 _LINE = 17
 _SCALE = 26
-
-
-@dataclass(frozen=True, slots=True)
-class Vanished:
-    """A frame that its caller no longer reaches, with what it weighed before."""
-
-    frame: Frame
-    caller: Frame | None
-    before: int | float
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Both profiles as one tree: `spans` as they are after, `before` the weight that each of them had."""
-
-    frames: Sequence[Frame]
-    groups: Sequence[str]
-    tree: Tree
-    before: Sequence[int | float]
-    before_total: int | float
-    vanished: Sequence[Vanished]
-
-
-def split(profile: Profile) -> tuple[Profile, Profile]:
-    """The two profiles that folded text with two counts holds."""
-    if profile.weights_after is None:
-        raise ValueError(f"{profile.source or 'the profile'} has one count a stack, a diff needs two")
-    return replace(profile, weights_after=None), replace(profile, weights=profile.weights_after, weights_after=None)
-
-
-def compare(before: Profile, after: Profile, options: RenderOptions) -> Comparison:
-    """Merge the stacks of both; raises ValueError where they do not count the same thing."""
-    if before.unit != after.unit:
-        raise ValueError(f"a diff needs equal units, was {before.unit} before and {after.unit} after")
-    frames, rank = rank_frames([*before.frames, *after.frames])
-    groups, own = classify(frames)
-    shift = len(before.frames)
-    weights: dict[tuple[int, ...], list[int | float]] = {}
-    for side, profile, base in ((0, before, 0), (1, after, shift)):
-        for stack, weight in zip(profile.stacks, stack_weights(profile), strict=True):
-            key = tuple(rank[base + frame] for frame in stack)
-            weights.setdefault(key, [0, 0])[side] += weight
-    totals = [sum(pair[side] for pair in weights.values()) for side in (0, 1)]
-    factor = totals[1] / totals[0] if options.normalize and totals[0] else 1
-    stacks = sorted(weights)
-    # Both trees see the same stacks in the same order, so their spans come in the same order too.
-    old = merge(((stack, weights[stack][0] * factor) for stack in stacks), own, -1)
-    new = merge(((stack, weights[stack][1]) for stack in stacks), own, -1)
-    return _join(old, new, frames, groups, totals[1] * options.min_percent / 100)
-
-
-def _join(old: Tree, new: Tree, frames: Sequence[Frame], groups: Sequence[str], floor: float) -> Comparison:
-    was = [span[2] for span in old.spans]
-    drawn = [index for index, span in enumerate(new.spans) if span[2] and span[2] >= floor]
-    narrow = [span for span in new.spans if 0 < span[2] < floor]
-    rows = sorted(drawn, key=lambda index: new.spans[index])
-    tree = Tree(new.total, [new.spans[index] for index in rows], narrow, 0)
-    before = [was[index] for index in rows]
-    return Comparison(frames, groups, tree, before, old.total, _vanished(was, new.spans, frames))
-
-
-def _vanished(was: Sequence[int | float], spans: Sequence[Span], frames: Sequence[Frame]) -> list[Vanished]:
-    """The outermost frames that are gone, the heaviest first; callers come after callees, so read from the end."""
-    found: dict[tuple[int, int], int | float] = {}
-    path: list[tuple[int, bool]] = []
-    for index in range(len(spans) - 1, -1, -1):
-        depth, _, weight, frame, _ = spans[index]
-        del path[depth - 1 :]
-        gone = not weight
-        if gone and was[index] and not (path and path[-1][1]):
-            key = (frame, path[-1][0] if path else -1)
-            found[key] = found.get(key, 0) + was[index]
-        path.append((frame, gone))
-    heaviest = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-    return [
-        Vanished(frames[frame], frames[caller] if caller >= 0 else None, weight) for (frame, caller), weight in heaviest
-    ]
 
 
 def render_diff(before: Profile, after: Profile, options: RenderOptions) -> str:
@@ -160,7 +84,7 @@ def _signed(delta: float) -> str:
 def _facts(both: Comparison, unit: str, options: RenderOptions) -> str:
     facts = [f"{number(both.before_total)} {unit} before, {number(both.tree.total)} after"]
     if options.normalize:
-        facts.append("totals normalised to those after")
+        facts.append(f"counts before scaled by {both.factor:.3g}")
     return " · ".join([*facts, "width: after", "colour: change of the frame's own total"])
 
 

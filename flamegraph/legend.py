@@ -52,7 +52,8 @@ def draw(shares: Sequence[Share], numbers: Mapping[str, int], width: float, y: i
     rows = []
     for index, (share, own) in enumerate(zip(shares, exact_percents([s.own for s in shares]), strict=True)):
         left, top = index // per_column * COLUMN_WIDTH, index % per_column * ROW_HEIGHT + _HEAD
-        inclusive = 100 * share.total / total if total else 0
+        # Rounding its self percent up must not make a group seem to take more itself than it takes in all.
+        inclusive = max(own, 100 * share.total / total if total else 0)
         shown = clip(share.group, _LABEL_CHARS)
         whole = "" if shown == share.group else f"<title>{escape(share.group)}</title>"
         rows.append(
@@ -68,4 +69,4 @@ def draw(shares: Sequence[Share], numbers: Mapping[str, int], width: float, y: i
         f'<text class="n" x="200">self</text><text class="n" x="246">total</text></g>'
         for column in range(-(-len(shares) // per_column))
     )
-    return f'<g id="legend" transform="translate(10 {y})">{heads}{"".join(rows)}</g>\n'
+    return f'<g id="legend" fill="#afb8c1" transform="translate(10 {y})">{heads}{"".join(rows)}</g>\n'

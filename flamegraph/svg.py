@@ -42,7 +42,8 @@ class Sheet:
 def render(profile: Profile, options: RenderOptions) -> str:
     """Draw a profile as the options say; equal input gives equal bytes. One with two counts a stack is a diff."""
     if profile.weights_after is not None:
-        from flamegraph.diff import render_diff, split
+        from flamegraph.comparison import split
+        from flamegraph.diff import render_diff
 
         return render_diff(*split(profile), options)
     picture = lay_out(profile, options)

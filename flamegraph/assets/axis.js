@@ -28,8 +28,10 @@
     const digits = step < 10 ? 3 : step < 100 ? 2 : step < 1000 ? 1 : 0;
     axis.replaceChildren();
     for (let time = Math.ceil(start / step) * step; time <= end; time += step) {
-      const x = (10 + ((between(time, 1, 0) - place) * width) / samples).toFixed(1);
+      const at = ((between(time, 1, 0) - place) * width) / samples;
+      const x = (10 + at).toFixed(1);
       make("path", { d: "M" + x + " 0V" + height });
+      if (at > width - 50) continue;
       make("text", { x, dx: 4, y: 13 }).textContent =
         (time / 1000).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }) + " ms";
     }

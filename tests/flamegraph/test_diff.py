@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from flamegraph.diff import compare, render_diff, split, step_class
+from flamegraph.comparison import compare, split
+from flamegraph.diff import render_diff, step_class
 from flamegraph.options import RenderOptions
 from tests.flamegraph.drawn import Drawn, frames_of, texts_of
 from tests.flamegraph.profiles import profile
