@@ -86,7 +86,9 @@ class Backend:
                 await self.go.wait()
                 raise ConnectionResetError
             case "/events":
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+                )
                 writer.write(b"9\r\ndata: 1\n\n\r\n")
                 await self.go.wait()
                 writer.write(b"9\r\ndata: 2\n\n\r\n0\r\n\r\n")

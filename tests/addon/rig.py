@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Backend as Entry
 from fleet.backend import Phase
-from fleet.registry import Change, ProxyReading, Summary
+from fleet.registry import Change, Lease, ProxyReading, Summary
+from fleet.settings import Settings
 from fleet.store.opening import open_registry
+from fleet.store.scaler_side import RedisRegistry
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from fleet.registry import Lease
-    from fleet.settings import Settings
-    from fleet.store.scaler_side import RedisRegistry
     from tests.addon.backends import Backend
 
 MAIN = Path(__file__).resolve().parents[2] / "addon" / "main.py"
@@ -90,11 +89,13 @@ class Proxy:
     async def idle(self, arrivals: int = 0) -> ProxyReading:
         """The report in which so many requests have arrived, and none is held or in flight on any backend."""
         return await self.until(
-            lambda reading: reading.arrivals >= arrivals
-            and not reading.in_flight
-            and not reading.held
-            and reading.arrivals == reading.completions
-            and not any(each.in_flight for each in (reading.backends or {}).values())
+            lambda reading: (
+                reading.arrivals >= arrivals
+                and not reading.in_flight
+                and not reading.held
+                and reading.arrivals == reading.completions
+                and not any(each.in_flight for each in (reading.backends or {}).values())
+            )
         )
 
     def log(self) -> str:
@@ -118,7 +119,14 @@ def proxy(settings: Settings, folder: Path, *options: str, name: str = "proxy") 
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
     environment = os.environ | {"STOKER_REDIS_URL": url, "STOKER_STATE_DIR": str(settings.state_dir)}
     with output.open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment | {"PYTHONUNBUFFERED": "1"}, cwd=folder, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            argv,
+            stdout=log,
+            stderr=log,
+            env=environment | {"PYTHONUNBUFFERED": "1"},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+        )
     try:
         started = Proxy(process, port, output, Fleet(settings), name)
         _wait_for_port(started)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fleet.embedded import EmbeddedValkey
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def plane(valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """A running proxy with the defaults."""
     folder = tmp_path_factory.mktemp("plane")

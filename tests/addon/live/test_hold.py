@@ -15,7 +15,6 @@ from tests.addon.rig import client, proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from fleet.embedded import EmbeddedValkey
     from tests.addon.rig import Proxy
