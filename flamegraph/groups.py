@@ -21,6 +21,8 @@ _GC_NAMES = frozenset({"(garbage collection)", "(marking)", "(sweeping)"})
 # The folder below `gems/` is a gem's only if it starts with a letter: `ruby/gems/3.1.0/gems/json-2.6.1` holds two.
 _GEM = re.compile(r"(?:^|/)(?P<git>bundler/)?gems/(?P<gem>[A-Za-z_][^/]*)/")
 _VERNIER_GEM = re.compile(r"^gem:(?P<gem>[^:]+):")
+# How Rails' backtrace cleaner writes a gem's file: `rack (2.2.22) lib/rack/head.rb`.
+_LOGGED_GEM = re.compile(r"^(?P<gem>[A-Za-z_][\w.-]*) \((?P<version>\d[\w.]*)\) ")
 _VERSIONED = re.compile(r"(?P<name>.+?)-(?P<version>\d[\w.]*)(?:-.+)?")
 _GIT_NAME = re.compile(r"(?P<name>.+)-[0-9a-f]{7,40}")
 _STDLIB = re.compile(r"^rubylib:|/(?:ruby|rubinius)/(?:\d+\.\d+(?:\.\d+)?|truffle)/(?!bundler/gems/)|/lib/ruby/stdlib/")
@@ -68,6 +70,8 @@ def _gem(file: str) -> str | None:
     found = _VERNIER_GEM.match(file)
     if found:
         return _label(found["gem"])
+    if logged := _LOGGED_GEM.match(file):
+        return f"{logged['gem']} {logged['version']}"
     matches = list(_GEM.finditer(file))
     if not matches:
         return None

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flamegraph
+from flamegraph.groups import group_of
 from flamegraph.profile import Frame, Profile, ProfileError
 from flamegraph.readers.rails_log import MAX_DEPTH, NOTE
 from tests.flamegraph.profiles import shared
@@ -63,6 +64,11 @@ def test_the_stack_is_the_request_the_backtrace_from_its_root_and_the_exception(
         Frame("deep", "app/a.rb", 9),
         Frame("KeyError"),
     ]
+
+
+def test_the_gems_of_a_log_are_groups_of_the_legend() -> None:
+    assert group_of(Frame("call", "rack (2.2.22) lib/rack.rb", 3)) == "rack 2.2.22"
+    assert group_of(Frame("deep", "app/a.rb", 9)) == "app"
 
 
 def test_an_exception_of_a_request_without_an_answer_is_joined_too() -> None:
