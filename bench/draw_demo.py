@@ -13,7 +13,7 @@ from rich.console import Console
 from fleet.clock import Clock
 from stoker.demo.client import Client
 from stoker.demo.load import Load
-from stoker.demo.record import Record, judge
+from stoker.demo.record import Record, Shape, judge
 from stoker.demo.run import Demo, serving_desk
 from stoker.demo.screen import picture
 from stoker.demo.stage import MAX, stage
@@ -35,7 +35,7 @@ def main(path: Path) -> None:
 
     with stage("process") as found:
         load = Load(Client(found.settings.proxy.listen_address, found.settings.proxy.listen_port), now)
-        demo = Demo(found, asyncio.run(serving_desk(found)), load, Record(SECONDS, now()), now)
+        demo = Demo(found, asyncio.run(serving_desk(found)), load, Record(Shape(SECONDS), now()), now)
         asyncio.run(demo.run(show))
     path.write_text(REMOTE_FONTS.sub("", console.export_svg(title="stoker demo")), encoding="utf-8")
     print(judge(demo.record, load.ended, load.first_answers))

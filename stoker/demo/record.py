@@ -13,24 +13,51 @@ if TYPE_CHECKING:
 
     from stoker.demo.load import Ended
 
-LOW_RPS, STEP_RPS, PEAK_RPS = 5.0, 40.0, 60.0
+CARRIES_RPS = 20.0  # one instance of the sample app
 # Parts of the whole time: the step comes, the climb begins, the peak is reached, the fall begins, it is over.
 STEP, CLIMB, PEAK, FALL, CALM = 0.12, 0.36, 0.5, 0.6, 0.64
 
 
-def shape(moment: float, seconds: float) -> float:
-    """The demo's load in requests a second: low, a step, a climb, a peak, a fall, and low again."""
-    part = moment / seconds
-    for begin, end, low, high in (
-        (0.0, STEP, LOW_RPS, LOW_RPS),
-        (STEP, CLIMB, STEP_RPS, STEP_RPS),
-        (CLIMB, PEAK, STEP_RPS, PEAK_RPS),
-        (PEAK, FALL, PEAK_RPS, PEAK_RPS),
-        (FALL, CALM, PEAK_RPS, LOW_RPS),
-    ):
-        if part < end:
-            return low + (high - low) * (part - begin) / (end - begin)
-    return LOW_RPS
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The load: low, a step, a climb to the peak, a fall, and low again. `strength` multiplies all of it."""
+
+    seconds: float
+    strength: float = 1.0
+
+    @property
+    def low_rps(self) -> float:
+        """Before the step and at the end: less than one instance carries."""
+        return 5.0 * self.strength
+
+    @property
+    def step_rps(self) -> float:
+        """After the step."""
+        return 40.0 * self.strength
+
+    @property
+    def peak_rps(self) -> float:
+        """The most that comes."""
+        return 60.0 * self.strength
+
+    @property
+    def step_at_s(self) -> float:
+        """When the step comes."""
+        return STEP * self.seconds
+
+    def __call__(self, moment: float) -> float:
+        """Requests a second at that moment since the start."""
+        part, low, step, peak = moment / self.seconds, self.low_rps, self.step_rps, self.peak_rps
+        for begin, end, before, after in (
+            (0.0, STEP, low, low),
+            (STEP, CLIMB, step, step),
+            (CLIMB, PEAK, step, peak),
+            (PEAK, FALL, peak, peak),
+            (FALL, CALM, peak, low),
+        ):
+            if part < end:
+                return before + (after - before) * (part - begin) / (end - begin)
+        return low
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +81,7 @@ class Sample:
 class Record:
     """The run so far. `started_at` is the clock's time at which the load began."""
 
-    seconds: float
+    shape: Shape
     started_at: float
     samples: list[Sample] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
@@ -82,11 +109,13 @@ class Verdict:
     at_rest: int
     peak: int
     at_end: int
+    peak_rps: float
 
     @property
     def followed(self) -> bool:
-        """Up to what the peak needs of instances that carry 20 a second, and at least half of the way down."""
-        return self.peak >= max(PEAK_RPS / 20, self.at_rest + 1) and self.at_end <= max(self.peak / 2, self.at_rest)
+        """Up to what can carry the peak, and at least half of the way down."""
+        up = self.peak >= max(self.peak_rps / CARRIES_RPS, self.at_rest + 1)
+        return up and self.at_end <= max(self.peak / 2, self.at_rest)
 
     @property
     def passed(self) -> bool:
@@ -96,8 +125,8 @@ class Verdict:
 
 def judge(record: Record, ended: Sequence[Ended], first_answers: Mapping[str, float]) -> Verdict:
     """Read the verdict off the record. `first_answers` are the moments of each instance's first answer."""
-    step_at = record.started_at + STEP * record.seconds
-    before = [sample.serving for sample in record.samples if sample.at_s <= STEP * record.seconds]
+    step_at = record.started_at + record.shape.step_at_s
+    before = [sample.serving for sample in record.samples if sample.at_s <= record.shape.step_at_s]
     took = sorted(one.ended_at - one.sent_at for one in ended)
     faults: dict[str, int] = {}
     for one in ended:
@@ -115,6 +144,7 @@ def judge(record: Record, ended: Sequence[Ended], first_answers: Mapping[str, fl
         at_rest=max(before, default=0),
         peak=max((sample.serving for sample in record.samples), default=0),
         at_end=record.samples[-1].serving if record.samples else 0,
+        peak_rps=record.shape.peak_rps,
     )
 
 

@@ -16,7 +16,7 @@ from fleet.store.desk import RedisDesk
 from fleet.store.opening import open_desk
 from stoker.demo.client import Client
 from stoker.demo.load import Load
-from stoker.demo.record import Record, Sample, judge, shape
+from stoker.demo.record import Record, Sample, Shape, judge
 from stoker.demo.screen import last_screen, line, picture
 from stoker.demo.stage import MAX, Stage, stage
 from stoker.errors import CommandError
@@ -26,6 +26,8 @@ LOOK_S = 0.2
 LINE_S = 1.0
 SERVES_WITHIN_S = 60.0
 WIDEST = 100
+# A play takes seconds: more than this would be more than the one instance carries until then.
+STRENGTH = {"process": 1.0, "docker": 1.0, "ansible": 0.5}
 
 
 @dataclass(slots=True)
@@ -41,9 +43,9 @@ class Demo:
 
     async def run(self, show: Callable[[Record], None]) -> None:
         """Send the whole load and look on."""
-        seconds, record = self.record.seconds, self.record
+        record, shape = self.record, self.record.shape
         record.started_at = self.now()
-        sending = asyncio.ensure_future(self.load.run(lambda moment: shape(moment, seconds), seconds))
+        sending = asyncio.ensure_future(self.load.run(shape, shape.seconds))
         try:
             while not sending.done():
                 self.stage.check()
@@ -62,7 +64,7 @@ class Demo:
         self._seen = new[-1][0] if new else self._seen
         record.happenings += [happening for _, happening in new]
         at_s = self.now() - record.started_at
-        rate = shape(at_s, record.seconds)
+        rate = record.shape(at_s)
         record.samples.append(Sample(at_s, content, rate, load.sent, len(load.failed), load.p95_s()))
 
 
@@ -75,7 +77,7 @@ def run_demo(actuator: str, seconds: float) -> int:
         console.print(f"[dim]starting a fleet of {actuator} instances, {found.settings.fleet} ...[/]")
         desk = asyncio.run(serving_desk(found))
         load = Load(Client(proxy.listen_address, proxy.listen_port), now)
-        demo = Demo(found, desk, load, Record(seconds, now()), now)
+        demo = Demo(found, desk, load, Record(Shape(seconds, STRENGTH[actuator]), now()), now)
         if sys.stdout.isatty():
             title = f"{actuator} instances behind http://{proxy.listen_address}:{proxy.listen_port}"
             with Live(console=console, auto_refresh=False, transient=True) as live:

@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from stoker.demo.chart import area, columns
-from stoker.demo.record import LOW_RPS, PEAK_RPS, STEP_RPS
 from stoker.lines import happening_line, shown
 from stoker.status import PHASE_COLOURS, STATE_COLOURS
 
@@ -30,7 +29,7 @@ MARKS = {"serving": "●", "starting": "◌", "warming": "◐", "draining": "○
 def picture(record: Record, title: str, most: int, width: int) -> RenderableType:
     """The whole screen while it runs. `most` is the largest number of instances."""
     sample = record.samples[-1]
-    clock = f"{sample.at_s:.0f} of {record.seconds:.0f} s"
+    clock = f"{sample.at_s:.0f} of {record.shape.seconds:.0f} s"
     body = Group(
         _numbers(sample),
         Text(),
@@ -75,10 +74,11 @@ def _numbers(sample: Sample) -> RenderableType:
 
 def charts(record: Record, most: int, width: int) -> RenderableType:
     """The load, and under it the instances that serve, over the whole time."""
-    load = area(columns(record.load, record.seconds, width), PEAK_RPS, LOAD_ROWS)
-    fleet = area(columns(record.serving, record.seconds, width), most, FLEET_ROWS)
+    peak = record.shape.peak_rps
+    load = area(columns(record.load, record.shape.seconds, width), peak, LOAD_ROWS)
+    fleet = area(columns(record.serving, record.shape.seconds, width), most, FLEET_ROWS)
     lines: list[Text] = []
-    for rows, label, top, colour in ((load, "rps", f"{PEAK_RPS:.0f}", "blue"), (fleet, "serving", f"{most}", "green")):
+    for rows, label, top, colour in ((load, "rps", f"{peak:.0f}", "blue"), (fleet, "serving", f"{most}", "green")):
         lines += [Text()] if lines else []
         for index, row in enumerate(rows):
             word = top if index == 0 else label if index == len(rows) - 1 else ""
@@ -137,7 +137,7 @@ def last_screen(record: Record, verdict: Verdict, most: int, width: int) -> Rend
     )
     table.add_row("instances", f"{verdict.at_rest} at rest, {verdict.peak} at the peak, {verdict.at_end} at the end")
     table.add_row(
-        f"step {LOW_RPS:.0f} to {STEP_RPS:.0f} rps",
+        f"step {record.shape.low_rps:.3g} to {record.shape.step_rps:.3g} rps",
         f"decided after {_s(verdict.decided_s)}, first answer of a new instance after {_s(verdict.answered_s)}",
     )
     for fault, count in verdict.faults.items():

@@ -112,6 +112,8 @@ def _content(actuator: str, fleet: str, folder: Path, instance: dict[str, Any]) 
 def _inventory(folder: Path) -> Path:
     path = folder / "inventory.yml"
     here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    if "DOCKER_HOST" in os.environ:
+        here["stoker_docker_host"] = os.environ["DOCKER_HOST"]
     path.write_text(json.dumps({"stoker": {"hosts": {"here": here}}}), encoding="utf-8")  # JSON is YAML
     return path
 
