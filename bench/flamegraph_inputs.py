@@ -30,8 +30,9 @@ def repeated_stacks(profiles: Path, folder: Path, megabytes: int = 60) -> Path:
     target = folder / f"repeated-{megabytes}.folded"
     if not target.exists():
         text = unpacked(profiles, "big_cpu.oracle.folded", folder).read_bytes()
-        times = -(-megabytes * MEGABYTE // len(text))
-        target.write_bytes(text * times)
+        size = megabytes * MEGABYTE
+        whole = text * -(-size // len(text))
+        target.write_bytes(whole[: whole.rindex(b"\n", 0, size) + 1])
     return target
 
 

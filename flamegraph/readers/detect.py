@@ -15,6 +15,11 @@ BY_FIRST_BYTE: Final = {
     b"<": ("mini_profiler", "folded"),
 }
 OTHERS: Final = ("stackprof_timeline", "rails_log", "folded")
+# Without one of these near its beginning an input need not ask the reader, whose patterns take long to prepare.
+MARKS: Final = {
+    "stackprof_timeline": (b"flamegraph([",),
+    "rails_log": (b"# Logfile created on", b", [", b"Started ", b'{"'),
+}
 FORMATS: Final = (
     "stackprof",
     "stackprof_json",
@@ -82,10 +87,13 @@ def find(data: bytes, name: str = "") -> Reader:
     head = data[:4096].lstrip()
     if not head:
         raise ProfileError("empty")
-    for beginning, what in REFUSED.items():
-        if head.startswith(beginning):
+    for start, what in REFUSED.items():
+        if head.startswith(start):
             raise ProfileError(what)
+    beginning = data[: 1 << 16]
     for each in BY_FIRST_BYTE.get(head[:1], OTHERS):
+        if not any(mark in beginning for mark in MARKS.get(each, (b"",))):
+            continue
         reader = _reader(each)
         if reader.detect(data):
             return reader
