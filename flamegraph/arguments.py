@@ -16,6 +16,27 @@ COMMANDS: Final = {
 }
 
 
+# Wishes of flamegraph.pl that have no meaning here; they are accepted, so that a script goes on, and said.
+IGNORED_WITH_VALUE: Final = (
+    "--height", "--fonttype", "--fontsize", "--fontwidth", "--bgcolors", "--encoding", "--nametype", "--notes",
+    "--total", "--factor", "--nameattr",
+)  # fmt: skip
+IGNORED: Final = ("--negate", "--random")
+
+
+class _Ignored(argparse.Action):
+    """Remembers that an option was given, and nothing else."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 the signature is argparse's
+        namespace: argparse.Namespace,
+        values: object,  # noqa: ARG002
+        option_string: str | None = None,
+    ) -> None:
+        namespace.ignored = (*namespace.ignored, option_string)
+
+
 class _Help(argparse.HelpFormatter):
     """Help of a fixed width: argparse loads a good part of the library to ask how wide the terminal is."""
 
@@ -126,3 +147,8 @@ def _add_drawing(command: argparse.ArgumentParser) -> None:
     group.add_argument("--link", default="", metavar="URL", help="as vscode://file/{file}:{line}")
     # Colours are the same in every run here, which is what these two ask flamegraph.pl for.
     group.add_argument("--hash", "--cp", action="store_true", help=argparse.SUPPRESS)
+    command.set_defaults(ignored=())
+    for name in IGNORED_WITH_VALUE:
+        group.add_argument(name, action=_Ignored, help=argparse.SUPPRESS)
+    for name in IGNORED:
+        group.add_argument(name, action=_Ignored, nargs=0, help=argparse.SUPPRESS)

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 LONG_WORK_BYTES = 20_000_000
 
 
+# Palettes of flamegraph.pl; its hot is ours.
+PEER_COLORS = frozenset(
+    "mem io wakeup chain java js perl red green blue aqua yellow purple orange".split()  # noqa: SIM905 reads better
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the answer is the exit code: 0, or 2 for an input or a wish that cannot be met."""
     import gc
@@ -180,6 +186,12 @@ def _render_options(args: argparse.Namespace) -> RenderOptions:
     from flamegraph.options import RenderOptions
 
     width = args.width or 1200
+    for option in args.ignored:
+        print(f"flamegraph: warning: {option} has no meaning here", file=sys.stderr)
+    colors = args.colors
+    if colors in PEER_COLORS:
+        print(f"flamegraph: warning: --colors {colors} is not known here: drawn as gem", file=sys.stderr)
+        colors = "gem"
     return RenderOptions(
         layout=args.layout,
         inverted=args.inverted,
@@ -188,7 +200,7 @@ def _render_options(args: argparse.Namespace) -> RenderOptions:
         width=width,
         fluid=not args.width,
         min_percent=_min_percent(args.min_width, width),
-        colors=args.colors,
+        colors=colors,
         count_name=args.count_name,
         link=args.link,
         normalize=getattr(args, "normalize", False),

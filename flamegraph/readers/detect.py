@@ -16,6 +16,7 @@ BY_FIRST_BYTE: Final = {
 }
 OTHERS: Final = ("stackprof_timeline", "rails_log", "folded")
 # Without one of these near its beginning an input need not ask the reader, whose patterns take long to prepare.
+ANY: Final = (b"",)
 MARKS: Final = {
     "stackprof_timeline": (b"flamegraph([",),
     "rails_log": (b"# Logfile created on", b", [", b"Started ", b'{"'),
@@ -92,11 +93,8 @@ def find(data: bytes, name: str = "") -> Reader:
             raise ProfileError(what)
     beginning = data[: 1 << 16]
     for each in BY_FIRST_BYTE.get(head[:1], OTHERS):
-        if not any(mark in beginning for mark in MARKS.get(each, (b"",))):
-            continue
-        reader = _reader(each)
-        if reader.detect(data):
-            return reader
+        if any(mark in beginning for mark in MARKS.get(each, ANY)) and _reader(each).detect(data):
+            return _reader(each)
     raise ProfileError("not a profile of any known format")
 
 

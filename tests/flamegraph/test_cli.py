@@ -122,12 +122,21 @@ def test_info_reads_what_render_refuses(capsys: pytest.CaptureFixture[str]) -> N
         ["--title", "T", "--subtitle", "S", "--width", "900", "--minwidth", "0.5", "--countname", "ms"],
         ["--min-width", "1%", "--colors", "hot", "--inverted", "--hash"],
         ["--reverse"],
+        ["--colors", "java", "--fontsize", "12", "--negate", "--notes", "n"],
         ["--flamechart"],
         ["--layout", "left-heavy", "--colors=safe", "--link", "vscode://file/{file}:{line}"],
     ],
 )
 def test_the_common_spellings_of_flamegraph_pl_are_accepted(spelling: list[str], folded: Callable[..., str]) -> None:
     assert main(["render", folded(), *spelling, "-o", folded(name="out.svg")]) == 0
+
+
+def test_wishes_without_a_meaning_here_are_said(folded: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render", folded(), "--fontsize", "12", "--colors", "io"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "flamegraph: warning: --fontsize has no meaning here",
+        "flamegraph: warning: --colors io is not known here: drawn as gem",
+    ]
 
 
 @pytest.mark.parametrize(
