@@ -2,8 +2,8 @@
 
     python bench/traces.py [FOLDER] [TRACE ...]
 
-One instance carries a twentieth of the trace's peak and boots in 10 s; its target is 0.7 of what it carries. Changes are
-counted after the first minute, in which the fleet fills up from nothing.
+One instance carries a twentieth of the trace's peak and boots in 10 s; its target is 0.7 of what it carries. Changes
+are counted after the first minute, in which the fleet fills up from nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
 from fleet.settings import LifeSettings, PolicySettings
-from scaler.driver import drive
+from scaler.course import Course, recorded
 from scaler.messages import Event, Publish, Report
-from scaler.simulate import Course, Simulation, recorded
-from scaler.state import Policy, State
+from scaler.simulate import simulate
+from scaler.state import Policy
 
 if TYPE_CHECKING:
     from scaler.turn import Step
@@ -72,7 +72,7 @@ def play(path: Path, kind: str) -> tuple[Ledger, float, float]:
     policy = Policy("trace", "spec", sizes, LifeSettings())
     ledger = Ledger(course)
     began = time.perf_counter()
-    drive(policy, State(), Simulation(policy, course), ledger)
+    simulate(policy, course, ledger)
     return ledger, course.until_s / 3600, time.perf_counter() - began
 
 

@@ -110,7 +110,7 @@ def overdue(turn: Turn) -> None:
 
 def refused_by_proxies(turn: Turn, sighting: Sighting) -> None:
     """Notice connections that backends refused to the proxies; which ones is read only when a count grew."""
-    proxies, grown = dict(turn.state.proxies), Counter[str]()
+    proxies, grown = turn.state.proxies, Counter[str]()
     for reading in sighting.readings:
         proxy = proxies[reading.id]
         if reading.refused <= proxy.refusals:
@@ -121,7 +121,7 @@ def refused_by_proxies(turn: Turn, sighting: Sighting) -> None:
         told = {name: counters.refused for name, counters in reading.backends.items() if counters.refused}
         if proxy.refused is not None:
             grown.update({name: count - proxy.refused.get(name, 0) for name, count in told.items()})
-        proxies[reading.id] = replace(proxy, refusals=reading.refused, refused=told)
+        proxies = {**proxies, reading.id: replace(proxy, refusals=reading.refused, refused=told)}
     turn.set(proxies=proxies)
     for name, times in grown.items():
         instance = turn.instances.get(name)

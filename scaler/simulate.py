@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fleet.backend import LOCAL_HOST, Phase
-from fleet.registry import BackendCounters, Memory, Order, ProxyReading, Sighting, Snapshot, Summary
+from fleet.registry import LEASE_TTL_S, Memory, Snapshot, Summary
+from scaler.course import within
+from scaler.driver import drive
 from scaler.messages import (
     Adopted,
-    Census,
+    Closed,
     Count,
     Counted,
+    Deposed,
     Elected,
+    Event,
     Forget,
-    Found,
     Look,
     Ordered,
     Outcome,
@@ -28,53 +28,38 @@ from scaler.messages import (
     Started,
     StartFailed,
     Stop,
+    StopFailed,
     Stopped,
     Survey,
     Tick,
     Unpublished,
     Watch,
 )
+from scaler.simulated_hosts import SimulatedHosts
+from scaler.simulated_traffic import SimulatedTraffic
+from scaler.state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from fleet.backend import Backend
-    from scaler.messages import Effect, Event
+    from scaler.course import Course
+    from scaler.driver import Trace
+    from scaler.messages import Effect
     from scaler.state import Policy
 
-PROXY = "simulated"
-LEASE_TTL_S = 4.0
 
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """What goes wrong, by instance name or as (from, until) in seconds."""
-
-    stuck: frozenset[str] = frozenset()
-    unstartable: frozenset[str] = frozenset()
-    crashes: Mapping[str, float] = field(default_factory=dict)
-    sick: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    store_gone: tuple[tuple[float, float], ...] = ()
-    proxy_silent: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """A simulated run: the traffic (requests a second at a time), how the app behaves, what goes wrong.
-
-    `carries_rps` is what one instance really can answer; what is above it piles up in flight.
-    """
-
-    rps: Callable[[float], float]
-    until_s: float
-    boot_s: float = 10.0
-    start_s: float = 0.3
-    answer_s: float = 0.05
-    carries_rps: float = 20.0
-    faults: Faults = field(default_factory=Faults)
-    orders: tuple[tuple[float, Order], ...] = ()
+def simulate(policy: Policy, course: Course, trace: Trace) -> State:
+    """Run a course to its end, with a new scaler after each that was killed; returns the last one's state."""
+    world = Simulation(policy, course)
+    state = drive(policy, State(), world, trace)
+    while world.next_scaler():
+        state = drive(policy, State(), world, trace)
+    return state
 
 
 class Simulation:
-    """The world. `serving_now` and `capacity_now` tell, after each event, what a bench wants to add up."""
+    """The world. `registry` and `summary` are what the store holds."""
 
     def __init__(self, policy: Policy, course: Course) -> None:
         self.policy = policy
@@ -83,169 +68,215 @@ class Simulation:
         self.registry: Mapping[str, Backend] = {}
         self.summary: Summary | None = None
         self.generation = 0
-        self.running: dict[str, float] = {}
-        self._heap: list[tuple[float, int, Event]] = []
+        self.serial = 0
+        self.hosts = SimulatedHosts(course, policy.spec)
+        self.traffic = SimulatedTraffic(course, self.hosts)
+        self._heap: list[tuple[float, int, Callable[[], Event | None]]] = []
         self._sequence = 0
-        self._arrivals = 0.0
-        self._backlog = 0.0
-        self._counted_until = 0.0
-        self._draining_since: dict[str, float] = {}
-        self._later(0.0, Elected(0.0, token=1, sent_at=0.0, act_from=0.0, lease_ttl_s=LEASE_TTL_S))
-        self._later(policy.life.tick_s, self._blank_tick(policy.life.tick_s))
-        for at, order in course.orders:
-            self._later(at, Ordered(at, order))
-        for name, at in course.faults.crashes.items():
-            self._later(at, Probed(at, name, Outcome.REFUSED, "connection refused"))
-            self._later(at + policy.life.probe_warming_s, Probed(at, name, Outcome.REFUSED, "connection refused"))
-        for name, (begin, end) in course.faults.sick.items():
-            self._probe_sick(name, begin, end)
+        self._token = 0
+        self._renewed_at: float | None = None
+        self._surveyed = False
+        self._probes: dict[str, int] = {}
+        self._told: dict[str, Outcome] = {}
+        self._watched: dict[str, float] = {}
+        self._orders = list(course.orders)
+        self._wipes = list(course.faults.store_wiped)
+        self._kills = list(course.faults.killed)
+        self._begin(0.0)
 
-    def _probe_sick(self, name: str, begin: float, end: float) -> None:
-        at = begin
-        while at < end:
-            self._later(at, Probed(at, name, Outcome.BAD, "status 500"))
-            at += self.policy.life.probe_serving_s
-        self._later(end, Probed(end, name, Outcome.READY))
+    def next_scaler(self) -> bool:
+        """After an end of the run: whether it was a kill, and another scaler begins."""
+        if not self._kills or self._kills[0] > self.now:
+            return False
+        self._heap.clear()
+        self._probes.clear()
+        self._watched.clear()
+        self._surveyed = False
+        lease_ends = (self._renewed_at or self.now) + LEASE_TTL_S
+        self._renewed_at = None
+        self._kills.pop(0)
+        self._begin(max(self.now, lease_ends))
+        return True
+
+    def _begin(self, at: float) -> None:
+        self._at(at, self._tick)
+        if self.course.close_at is not None and self.course.close_at >= at:
+            closed = Closed(self.course.close_at)
+            self._at(self.course.close_at, lambda: closed)
 
     def next_event(self) -> Event | None:
         """The earliest event; ticks are filled in with what the proxies say at that moment."""
-        at, _, event = heapq.heappop(self._heap)
-        if at > self.course.until_s:
-            return None
-        self.now = at
-        if not isinstance(event, Tick):
-            return event
-        if not event.detail:
-            self._later(at + self.policy.life.tick_s, self._blank_tick(at + self.policy.life.tick_s))
-        if self._within(self.course.faults.store_gone):
-            return event
-        return Tick(at, self._sighting(detail=event.detail), renewed_at=at, detail=event.detail)
+        limit = min([self.course.until_s, *self._kills])
+        while self._heap and self._heap[0][0] <= limit:
+            at, _, happen = heapq.heappop(self._heap)
+            self.now = max(self.now, at)
+            event = happen()
+            if event is not None:
+                return event
+        self.now = limit
+        return None
 
     def perform(self, effect: Effect) -> None:
         """Do it in simulated time."""
         match effect:
-            case Publish():
-                self._publish(effect)
-            case Report():
-                self.summary = effect.summary
+            case Publish() | Report():
+                self._write(effect)
             case Start() | Stop():
                 self._act(effect)
             case Look() | Count() | Survey():
-                self._later(self.now, self._ask(effect))
-            case Watch() | Forget():
+                self._ask(effect)
+            case Watch():
+                self._watch(effect)
+            case Forget():
                 pass
 
-    def _act(self, effect: Start | Stop) -> None:
-        if isinstance(effect, Start):
-            for placement in effect.placements:
-                self._start(placement.name, placement.host)
-            return
-        self.running.pop(effect.name, None)
-        self._later(self.now + self.course.start_s, Stopped(self.now + self.course.start_s, effect.name))
-
-    def _ask(self, effect: Look | Count | Survey) -> Event:
-        match effect:
-            case Look():
-                return Tick(self.now, None, detail=True)
-            case Count():
-                return Counted(self.now, self._census())
-            case Survey():
-                snapshot = Snapshot(self.generation, self.registry) if self.generation else None
-                return Adopted(self.now, effect.token, self._census(), Memory(snapshot))
-
-    def _later(self, at: float, event: Event) -> None:
+    def _at(self, at: float, happen: Callable[[], Event | None]) -> None:
         self._sequence += 1
-        heapq.heappush(self._heap, (at, self._sequence, event))
+        heapq.heappush(self._heap, (at, self._sequence, happen))
 
-    def _blank_tick(self, at: float) -> Tick:
-        return Tick(at, None)
+    def _soon(self, event: Event) -> None:
+        self._at(self.now, lambda: event)
 
-    def _within(self, spans: tuple[tuple[float, float], ...]) -> bool:
-        return any(begin <= self.now < end for begin, end in spans)
+    def _gone(self) -> bool:
+        return within(self.now, self.course.faults.store_gone)
 
-    def _publish(self, effect: Publish) -> None:
-        if self._within(self.course.faults.store_gone):
-            self._later(self.now, Unpublished(self.now, effect.version, "the store is gone"))
+    def _tick(self) -> Event:
+        """The lease first, then the orders, then the counters, as in the live world."""
+        if self._gone():
+            self._at(self.now + self.policy.life.tick_s, self._tick)
+            return Tick(self.now, None)
+        if self._wipes and self._wipes[0] <= self.now:
+            return self._wiped()
+        if self._renewed_at is None:
+            return self._elected(self.now)
+        if self.now >= self._renewed_at + LEASE_TTL_S:
+            self._renewed_at = None
+            self._at(self.now, self._tick)
+            return Deposed(self.now, "the lease ran out")
+        self._renewed_at = self.now
+        self._at(self.now + self.policy.life.tick_s, self._tick)
+        return self._order() or self._sight(detail=False)
+
+    def _wiped(self) -> Event:
+        self._wipes.pop(0)
+        self.registry, self.summary, self.generation = {}, None, 0
+        self.serial = self._token = 0
+        self._renewed_at = None
+        self._at(self.now, self._tick)
+        return Deposed(self.now, "the lease is gone")
+
+    def _elected(self, now: float) -> Event:
+        """A store that remembers no token makes its holder wait, but for the very first of a simulated run."""
+        settled = self._token > 0 or not self.now
+        self._token += 1
+        self._renewed_at = now
+        self._surveyed = False
+        self._at(now, self._tick)
+        return Elected(now, self._token, now, now if settled else now + LEASE_TTL_S, LEASE_TTL_S)
+
+    def _order(self) -> Event | None:
+        if not self._surveyed or not self._orders or self._orders[0][0] > self.now:
+            return None
+        _, order = self._orders.pop(0)
+        sighting = self._sight(detail=False)
+        self._soon(sighting)
+        return Ordered(self.now, order)
+
+    def _sight(self, *, detail: bool) -> Event:
+        sighting = self.traffic.look(self.registry, self.now, self.generation, detail=detail)
+        return Tick(self.now, sighting, self._renewed_at, detail=detail)
+
+    def _write(self, effect: Publish | Report) -> None:
+        if self._gone():
+            if isinstance(effect, Publish):
+                self._soon(Unpublished(self.now, effect.version, "the store is gone"))
             return
-        self.registry = effect.change.backends
+        if isinstance(effect, Report):
+            self.summary = effect.summary
+            return
+        self.registry, self.serial = effect.change.backends, effect.change.serial
         self.summary = effect.change.summary
         self.generation += 1
-        for name, backend in self.registry.items():
-            if backend.phase is Phase.DRAINING:
-                self._draining_since.setdefault(name, self.now)
-        self._later(self.now, Published(self.now, effect.version, self.generation))
+        self.traffic.published(self.registry, self.now)
+        self._soon(Published(self.now, effect.version, self.generation))
 
-    def _start(self, name: str, host: str) -> None:
-        faults, at = self.course.faults, self.now + self.course.start_s
-        if name in faults.unstartable:
-            self._later(at, StartFailed(at, name, "image not found"))
+    def _act(self, effect: Start | Stop) -> None:
+        if isinstance(effect, Stop):
+            self._answer(self._stop(effect))
             return
-        self.running[name] = self.now
-        self._later(at, Started(at, name, f"http://127.0.0.1:{10_000 + len(self.running)}", host))
-        if name in faults.stuck:
-            self._later(at, Probed(at, name, Outcome.TIMED_OUT, "no answer within 2 s"))
-        else:
-            self._later(self.now + self.course.boot_s, Probed(self.now + self.course.boot_s, name, Outcome.READY))
+        for placement in effect.placements:
+            if placement.name not in self.course.faults.hung:
+                self._answer(self._start(placement.name, placement.host))
 
-    def _census(self) -> Census:
-        gone = {name for name, at in self.course.faults.crashes.items() if at <= self.now}
-        found = tuple(
-            Found(name, LOCAL_HOST, self.policy.spec, running=name not in gone, exit_code=1 if name in gone else None)
-            for name in self.running
+    def _answer(self, event: Event) -> None:
+        self._at(event.now, lambda: event)
+
+    def _start(self, name: str, host: str) -> Event:
+        at = self.now + self.course.start_s
+        try:
+            return Started(at, name, self.hosts.start(name, host, self.now), host)
+        except RuntimeError as error:
+            return StartFailed(at, name, str(error))
+
+    def _stop(self, effect: Stop) -> Event:
+        at = self.now + self.course.start_s
+        try:
+            self.hosts.stop(effect.name, effect.host, self.now)
+        except RuntimeError as error:
+            return StopFailed(at, effect.name, str(error))
+        return Stopped(at, effect.name)
+
+    def _ask(self, effect: Look | Count | Survey) -> None:
+        match effect:
+            case Look():
+                self._at(self.now, lambda: None if self._gone() else self._sight(detail=True))
+            case Count():
+                self._soon(Counted(self.now, self.hosts.census(self.now)))
+            case Survey():
+                self._survey(effect.token)
+
+    def _survey(self, token: int) -> None:
+        snapshot = Snapshot(self.generation, self.registry) if self.generation else None
+        memory = Memory(snapshot, self.serial)
+        if self.summary is not None:
+            told = self.summary
+            memory = Memory(snapshot, self.serial, told.paused, told.manual, told.desired, told.last_order)
+        census = self.hosts.census(self.now)
+        ready = frozenset(
+            item.name for item in census.found if self.hosts.answer(item.name, self.now)[0] is Outcome.READY
         )
-        hosts = frozenset({LOCAL_HOST})
-        return Census(self.now, found, answered=hosts, hosts=hosts)
+        self._surveyed = True
+        self._soon(Adopted(self.now, token, census, memory, ready))
 
-    def _sighting(self, *, detail: bool) -> Sighting:
-        """The one proxy: arrivals added up since the last look, what is above capacity piling up in flight."""
-        serving = [name for name, backend in self.registry.items() if backend.phase is Phase.SERVING]
-        span = self.now - self._counted_until
-        rate = self.course.rps(self.now)
-        if span > 0:
-            self._counted_until = self.now
-            self._arrivals += rate * span
-            self._backlog = max(0.0, self._backlog + (rate - len(serving) * self.course.carries_rps) * span)
-        if self._within(self.course.faults.proxy_silent):
-            return Sighting((), silent=(PROXY,))
-        busy = min(rate, len(serving) * self.course.carries_rps) * self.course.answer_s
-        in_flight, held = (round(busy + self._backlog), 0) if serving else (0, round(self._backlog))
-        return Sighting(
-            (
-                ProxyReading(
-                    PROXY,
-                    "first",
-                    uptime_ms=round(self.now * 1000),
-                    generation=self.generation,
-                    arrivals=round(self._arrivals),
-                    in_flight=in_flight,
-                    held=held,
-                    backends=self._by_backend(serving, in_flight) if detail else None,
-                ),
-            )
-        )
+    def _watch(self, effect: Watch) -> None:
+        """Probe these; a probe that would tell nothing new is left out, however many there would be."""
+        watched = {name: every_s for name, _, every_s in effect.targets}
+        for name in self._watched.keys() - watched.keys():
+            self._probes.pop(name, None)
+        for name, every_s in watched.items():
+            if self._watched.get(name) != every_s:
+                self._told.pop(name, None)
+                self._probe_at(self.now + self.policy.life.probe_warming_s, name, every_s)
+        self._watched = watched
 
-    def _by_backend(self, serving: list[str], in_flight: int) -> Mapping[str, BackendCounters]:
-        share = in_flight // len(serving) if serving else 0
-        counters = {name: BackendCounters(in_flight=share) for name in serving}
-        for name, since in self._draining_since.items():
-            counters[name] = BackendCounters(in_flight=int(self.now - since < max(self.course.answer_s, 1e-9)))
-        return counters
+    def _probe_at(self, at: float, name: str, every_s: float) -> None:
+        number = self._probes[name] = self._sequence
 
+        def probe() -> Event | None:
+            if self._probes.get(name) != number:
+                return None
+            return self._probe(name, every_s)
 
-def steps(*parts: tuple[float, float]) -> Callable[[float], float]:
-    """A traffic shape of (rps, until) parts; the last rate goes on."""
+        self._at(at, probe)
 
-    def rps(at: float) -> float:
-        return next((rate for rate, until in parts if at <= until), parts[-1][0])
-
-    return rps
-
-
-def recorded(counts: list[float], bin_s: float) -> Callable[[float], float]:
-    """A traffic shape from recorded requests a bin."""
-    last = len(counts) - 1
-
-    def rps(at: float) -> float:
-        return counts[min(int(at / bin_s), last)] / bin_s
-
-    return rps
+    def _probe(self, name: str, every_s: float) -> Event | None:
+        outcome, detail = self.hosts.answer(name, self.now)
+        change = self.hosts.next_change(name, self.now)
+        if outcome is Outcome.BAD or (outcome is Outcome.REFUSED and change is None):
+            self._probe_at(self.now + every_s, name, every_s)
+        elif change is not None:
+            self._probe_at(max(change, self.now + every_s), name, every_s)
+        if self._told.get(name) is outcome is Outcome.READY:
+            return None
+        self._told[name] = outcome
+        return Probed(self.now, name, outcome, detail)

@@ -41,7 +41,9 @@ def see(turn: Turn, sighting: Sighting) -> None:
 def _proxy(known: Proxy | None, reading: ProxyReading) -> Proxy:
     """The proxy as it reports now. What a first sight counts is old; a new series began at nothing."""
     if known is not None and known.series == reading.series:
-        return replace(known, generation=reading.generation, silent_since=None, outlives_agent=reading.outlives_agent)
+        if known.generation == reading.generation and known.silent_since is None:
+            return known
+        return replace(known, generation=reading.generation, silent_since=None)
     unknown = known is None and reading.refused > 0
     refused: Mapping[str, int] | None = None if unknown else {}
     return Proxy(reading.generation, None, reading.outlives_agent, reading.series, 0, refused)
