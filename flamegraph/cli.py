@@ -48,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _line(error: Exception) -> str:
+    from flamegraph.readers.text import one_line
+
     text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-    return " ".join(text.split())
+    return one_line(" ".join(text.split()))
 
 
 def render(args: argparse.Namespace) -> None:
@@ -108,6 +110,7 @@ COMMANDS = {"render": render, "fold": fold, "diff": diff, "info": info}
 def _read_all(names: Sequence[str], args: argparse.Namespace) -> Profile:
     from flamegraph.profile import ProfileError
     from flamegraph.readers.detect import ReadOptions
+    from flamegraph.readers.text import one_line
 
     options = ReadOptions(
         format=args.format,
@@ -130,7 +133,7 @@ def _read_all(names: Sequence[str], args: argparse.Namespace) -> Profile:
         profile = merge(profiles)
     profile = _filtered(profile, args)
     for warning in profile.warnings:
-        print(f"flamegraph: warning: {warning}", file=sys.stderr)
+        print(f"flamegraph: warning: {one_line(warning)}", file=sys.stderr)
     return profile
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from flamegraph.readers.text import one_line
+
 
 class ProfileError(ValueError):
-    """An input that cannot be read or drawn; its text is the one line that its giver sees."""
+    """An input that cannot be read or drawn; its text is the one line that its giver sees, whatever it quotes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
 
 
 @dataclass(frozen=True, slots=True)

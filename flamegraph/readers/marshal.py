@@ -123,7 +123,8 @@ class _Walker:
                 return None, pos + 1
             case 123 if key in self.packed:  # {
                 count, begin = small(data, pos + 1)
-                found = self.packed[key](data, begin, count) if begin else None
+                fits = begin and 2 * count <= len(data) - begin
+                found = self.packed[key](data, begin, count) if fits else None
                 if found is not None:
                     self.remember(found[0])
                     self.numbered += found[2]
@@ -323,8 +324,7 @@ class _Walker:
         return self.remembered(RubyObject(decode(self.byte_string())))
 
     def regexp(self) -> object:
-        source = decode(self.byte_string())
-        return self.remembered(RubyObject("Regexp", {"source": source, "options": self.take(1)[0]}))
+        return self.remembered(RubyObject("Regexp", {"source": decode(self.byte_string()), "options": self.take(1)}))
 
     def floating(self) -> object:
         at = self.pos

@@ -39,3 +39,10 @@ def sound(value: str) -> str:
     if value.isascii():
         return value
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def one_line(value: str) -> str:
+    """The text without ends of lines and what else a terminal would obey instead of show, cut to a sane length."""
+    if len(value) > 600:
+        value = value[:600] + "..."
+    return value if value.isprintable() else "".join(each if each.isprintable() else repr(each)[1:-1] for each in value)

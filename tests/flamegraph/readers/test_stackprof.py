@@ -183,6 +183,18 @@ def test_a_marshal_file_that_is_not_stackprofs_is_refused(value: object, said: s
     assert said == str(caught.value)
 
 
+def test_a_hash_that_lies_about_its_length_is_refused() -> None:
+    text = profile([1, 1, 1], {1: frame("a") | {Symbol("edges"): {1: 2}}})
+    with pytest.raises(ProfileError, match=r": a length of 4294967295, where "):
+        flamegraph.read(text.replace(b":\x0aedges{\x06", b":\x0aedges{\x04\xff\xff\xff\xff"))
+
+
+def test_a_name_in_an_error_cannot_write_to_a_terminal() -> None:
+    with pytest.raises(ProfileError) as caught:
+        flamegraph.read(b"\x04\x08o:\x0aa\n\x1b[m\x00")
+    assert str(caught.value) == "a Marshal dump of an object a\\n\\x1b[m, which holds no profile"
+
+
 ids = st.sampled_from([1, 2, 5, 122, 123, 255, 256, 70000, ADDRESS, ADDRESS + 64, (1 << 30) + 5, (1 << 62) + 1])
 entries = st.lists(st.tuples(st.lists(ids, min_size=1, max_size=70), st.integers(1, 300)), min_size=1, max_size=12)
 
