@@ -112,7 +112,7 @@ class ProxyReading:
 
     `series` is new at each start of counting; `uptime_ms` is the proxy's own monotonic clock; `generation` the one
     it has applied. `backends` is None unless it was asked for. `outlives_agent` says that the proxy goes on sending
-    requests when its key disappears (HAProxy does, mitmproxy does not).
+    requests when its key disappears (HAProxy does, mitmproxy does not). `figures` are for people and are not read back.
     """
 
     id: str
@@ -128,6 +128,7 @@ class ProxyReading:
     held: int = 0
     outlives_agent: bool = False
     backends: Mapping[str, BackendCounters] | None = None
+    figures: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

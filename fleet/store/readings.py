@@ -32,6 +32,8 @@ def reading_fields(reading: ProxyReading) -> list[str]:
             },
             separators=(",", ":"),
         )
+    if reading.figures is not None:
+        fields["figures"] = json.dumps(reading.figures, separators=(",", ":"))
     return flat(fields)
 
 
@@ -41,7 +43,7 @@ def read_reading(proxy: str, values: Sequence[object], detail: object) -> ProxyR
     Raises ValueError, in one line, for a counter that no proxy can have.
     """
     series, uptime, generation, *counters, outlives = values
-    numbers: dict[str, int] = {}
+    numbers: dict[str, Any] = {}
     for name, value in zip(("uptime_ms", *COUNTERS), (uptime, *counters), strict=True):
         read = number(value)
         if read is None:

@@ -1,0 +1,234 @@
+"""The agent beside HAProxy: brings it what the registry says, and the registry what it counts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from fleet.registry import ProxyReading, Snapshot
+from fleet.settings import Settings
+from haproxy.errors import HaproxyError
+from haproxy.keeper import Keeper
+from haproxy.model import slots_for, targets_of
+from haproxy.render import frame
+from haproxy.workers import Workers
+
+if TYPE_CHECKING:
+    from haproxy.ledger import Ledger
+
+LOOK_S = 0.5
+# While nothing serves, somebody may be waiting to be noticed.
+LOOK_WHEN_EMPTY_S = 0.1
+DETAIL_S = 1.0
+RESYNC_S = 5.0
+FILES_S = 10.0
+# What was not seen for so long is not reported as if it were the present.
+SILENT_S = 2.0
+REFUSAL_TIMEOUT_S = 0.5
+
+
+@dataclass(slots=True)
+class Agent:
+    """Implements the presence's Plane. `turn` does one look, and whatever that shows to be needed."""
+
+    settings: Settings
+    id: str
+    workers: Workers
+    keeper: Keeper
+    ledger_path: Path
+    log: Callable[..., None]
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    held_news: bool = False
+    generation: int = 0
+    _snapshot: Snapshot | None = None
+    _applied: int = 0
+    _reading: ProxyReading | None = None
+    _seen_at: float = field(default_factory=monotonic)
+    _held: int = 0
+    _detail_at: float = 0.0
+    _resync_at: float = 0.0
+    _files_at: float = 0.0
+    _trouble: str = ""
+    _faults: tuple[str, ...] = ()
+    _asking: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The sums over all workers."""
+        return self.workers.ledger
+
+    def reading(self) -> ProxyReading | None:
+        """As of the last look; None when that is too long ago."""
+        return self._reading if monotonic() - self._seen_at < SILENT_S else None
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Wanted from now on; applied by the next turn."""
+        self._snapshot = snapshot
+        self.changed.set()
+
+    async def begin(self) -> None:
+        """Meet the workers that run, so that a first report can be made."""
+        await self.workers.begin()
+        self._sum_up()
+
+    async def run(self) -> None:
+        """Turn after turn; ends only by being cancelled."""
+        try:
+            while True:
+                changed = await self._wait()
+                try:
+                    await self.turn(changed=changed)
+                except HaproxyError as error:
+                    self._lost(error)
+        finally:
+            self.workers.close()
+
+    async def turn(self, *, changed: bool) -> None:
+        """Look, converge where that is due, and sum up for the next report. Raises HaproxyError."""
+        now = monotonic()
+        detail = now >= self._detail_at or bool(self.workers.busy_slots)
+        new_worker = await self.workers.look(detail=detail)
+        if detail:
+            self._detail_at = now + DETAIL_S
+        if new_worker:
+            self._found()
+        self._read_files(now)
+        if self._snapshot is not None and (changed or new_worker or now >= self._resync_at):
+            self._resync_at = now + RESYNC_S
+            await self._converge(self._snapshot)
+        self._acknowledge()
+        self._ask_about_refusals()
+        await self.keeper.keep_file()
+        self._seen_at = monotonic()
+        self._sum_up()
+
+    async def _wait(self) -> bool:
+        current = self.workers.current
+        empty = current is None or not current.front.active
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_WHEN_EMPTY_S if empty else LOOK_S):
+                await self.changed.wait()
+        changed = self.changed.is_set()
+        self.changed.clear()
+        return changed
+
+    async def _converge(self, snapshot: Snapshot) -> None:
+        targets, faults = targets_of(snapshot, self.settings.networks)
+        if faults != self._faults:
+            self._faults = faults
+            for fault in faults:
+                self.log("not used", fault=fault)
+        reloads = self.keeper.reloads.total()
+        if await self.keeper.converge(targets, slots_for(self.settings.policy.max)):
+            self._applied = snapshot.generation
+        else:
+            self._resync_at = min(self._resync_at, monotonic() + LOOK_S)
+        if self.keeper.reloads.total() != reloads:
+            # A change that was made while the new worker was starting went to the old one.
+            self.changed.set()
+        elif self.workers.current is not None:
+            await self.workers.read_on(detail=True)
+
+    def _acknowledge(self) -> None:
+        if self._snapshot is None or self.generation == self._applied:
+            return
+        serving = frozenset(target.name for target in targets_of(self._snapshot, self.settings.networks)[0])
+        if not self.workers.leaking(serving):
+            self.generation = self._applied
+            self.news.set()
+
+    def _read_files(self, now: float) -> None:
+        if now < self._files_at:
+            return
+        self._files_at = now + FILES_S
+        try:
+            found = frame(self.settings)
+        except ValueError as error:
+            self.log("the files named by the settings cannot be used; what runs stays", error=str(error))
+            return
+        if found.marks != self.keeper.frame.marks:
+            self.keeper.frame = found
+            self._resync_at = now
+
+    def _sum_up(self) -> None:
+        """What was summed is on disk before it is told, so that no later agent tells less."""
+        held = sum(seen.held for seen in self.workers.all)
+        if held and not self._held:
+            self.held_news = True
+            self.news.set()
+        self._held = held
+        registered = set(self._snapshot.backends) if self._snapshot else set(self.ledger.backends)
+        self.ledger.forget({seen.key for seen in self.workers.all}, registered)
+        try:
+            self.ledger.write(self.ledger_path)
+        except OSError as error:
+            self.log("the counters cannot be kept", path=str(self.ledger_path), error=error.strerror)
+        totals = self.ledger.totals
+        self._reading = ProxyReading(
+            id=self.id,
+            series=self.ledger.series,
+            uptime_ms=max(0, int(1000 * (monotonic() - self.ledger.began_s))),
+            generation=self.generation,
+            arrivals=totals["arrivals"],
+            completions=totals["completions"],
+            refused=totals["refused"],
+            errors_4xx=totals["errors_4xx"],
+            errors_5xx=totals["errors_5xx"],
+            in_flight=sum(seen.front.in_flight for seen in self.workers.all),
+            held=held,
+            outlives_agent=True,
+            backends=self.workers.counters(),
+            figures=self.figures(),
+        )
+
+    def figures(self) -> dict[str, object]:
+        """For people: what this agent has done since it started."""
+        slots = self.keeper.slots
+        return {
+            "reloads": dict(self.keeper.reloads),
+            "runtime_changes": self.keeper.changes,
+            "slots": len(slots),
+            "slots_free": sum(not slot.enabled and slot.name not in self.workers.busy_slots for slot in slots),
+            "old_workers": len(self.workers.old),
+            "worker": self.workers.current.pid if self.workers.current else None,
+        }
+
+    def _ask_about_refusals(self) -> None:
+        """HAProxy counts what timed out with what was refused; whether it was refused now, a connection tells."""
+        failed, self.workers.failed = self.workers.failed, self.workers.failed.__class__()
+        for name, count in failed.items():
+            backend = self._snapshot.backends.get(name) if self._snapshot else None
+            if backend is not None and backend.url is not None:
+                task = asyncio.get_running_loop().create_task(self._ask(name, count, backend.url))
+                self._asking.add(task)
+                task.add_done_callback(self._asking.discard)
+
+    async def _ask(self, name: str, count: int, url: str) -> None:
+        address, _, port = url.removeprefix("http://").rpartition(":")
+        try:
+            async with asyncio.timeout(REFUSAL_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(address.strip("[]"), int(port))
+        except ConnectionRefusedError:
+            self.ledger.add_refused(name, count)
+            self.changed.set()
+            self.news.set()
+        except (OSError, TimeoutError):
+            return
+        else:
+            writer.close()
+
+    def _lost(self, error: HaproxyError) -> None:
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            self.log("HAProxy is not there", error=str(error))
+
+    def _found(self) -> None:
+        self._trouble = ""
+        if self.workers.current is not None:
+            self.log("a worker serves", worker=self.workers.current.pid)
