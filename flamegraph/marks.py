@@ -45,7 +45,7 @@ def draw_frames(
     """One `<g>` a frame, in rows from the root; x and width are in samples, so that the browser does the scaling.
 
     `classes` holds those of each frame of the picture, beside its group's. `changes` holds, for each span of a diff,
-    the class of its colour and what its title says after the percentage. The class `w` gives a frame that is wide
+    the class of its colour and what its title says after the percentage. The class `wide` gives a frame that is wide
     enough for it a line around.
     """
     total = picture.total
@@ -75,7 +75,7 @@ def draw_frames(
         at = plain(x)
         y = (depth if root_on_top else picture.depth - depth) * ROW
         color, change = changes[index] if changes else ("", "")
-        line = "w " if weight >= wide else ""
+        line = "wide " if weight >= wide else ""
         marks.append(
             f'<g class="{line}{color}g{group}{heads[frame]}{amounts[weight]}{change}){tails[frame]}'
             f'<rect height="16" y="{y}{widths[weight]}{at}" x="{at}"/></g>\n'

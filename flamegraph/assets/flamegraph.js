@@ -12,6 +12,12 @@
   const total = +frames.getAttribute("total_samples") || 1;
   const high = +frames.getAttribute("height");
   const shown = (value, digits) => value.toLocaleString("en", { maximumFractionDigits: digits });
+  // Only what changes is written to the document: reading classes back is slow.
+  const mark = (node, name, on) => {
+    if (!node.g || node[name] === on) return;
+    node[name] = on;
+    node.g.classList.toggle(name, on);
+  };
   const percent = (part, whole) => shown((100 * part) / whole, 2) + "%";
   const make = (name, parent, attributes) => {
     const made = parent.appendChild(document.createElementNS(SVG, name));
@@ -26,6 +32,7 @@
     const [head, at = ""] = title.textContent.split("\n");
     const cut = head.lastIndexOf(" (");
     const y = +rect.getAttribute("y") / ROW;
+    const kind = g.getAttribute("class") || "";
     g.setAttribute("role", "treeitem");
     return (g.node = {
       g,
@@ -35,7 +42,8 @@
       n: head.slice(0, cut),
       info: head.slice(cut + 2, -1),
       at,
-      group: (g.getAttribute("class") || "").replace(/.*g(\d+).*/, "$1"),
+      group: kind.replace(/.*g(\d+).*/, "$1"),
+      wide: /wide/.test(kind),
     });
   });
   const base = nodes[0];
@@ -105,8 +113,8 @@
       const seen = overlaps(node) && (node.d <= zoomed.d || within(node, zoomed));
       if (node.narrow) materialise(node, seen && node.w * scale > 0.5);
       if (!seen || !node.g) continue;
-      node.g.classList.toggle("up", node.d < zoomed.d);
-      node.g.classList.toggle("w", node.w * scale > 4);
+      mark(node, "up", node.d < zoomed.d);
+      mark(node, "wide", node.w * scale > 4);
       visible.push(node);
       (rows[node.d] ||= []).push(node);
     }
@@ -125,7 +133,8 @@
       make("title", node.g, {}).textContent = node.n + " (" + node.info + ")";
       const y = ROW * (down ? node.d : deepest - node.d);
       make("rect", node.g, { x: node.x, width: node.w, y, height: ROW - 1 });
-      node.g.classList.toggle("hit", hits.includes(node));
+      node.wide = node.hit = false;
+      mark(node, "hit", hits.includes(node));
     }
   };
 
@@ -300,7 +309,7 @@
       if (matches && !known.has(node.n)) known.set(node.n, matches(node.n));
       const hit = !!matches && node !== base && known.get(node.n);
       if (hit) hits.push(node);
-      if (node.g) node.g.classList.toggle("hit", hit);
+      mark(node, "hit", hit);
     }
     hits.sort((a, b) => a.x - b.x || a.d - b.d);
     if (matches !== null) count();
@@ -333,7 +342,7 @@
 
   const filter = (groups, quiet) => {
     picked = groups;
-    for (const node of nodes) node.g?.classList.toggle("dim", picked.size > 0 && !picked.has(node.group));
+    for (const node of nodes) mark(node, "dim", picked.size > 0 && !picked.has(node.group));
     for (const item of items) {
       item.setAttribute("aria-pressed", picked.has(item.dataset.g));
       item.classList.toggle("off", picked.size > 0 && !picked.has(item.dataset.g));
