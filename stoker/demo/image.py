@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PORT = 8080
 # A pipe hands out a turn each 50 ms, and a request waits for its turn: 20 a second, like the sample app.
 SERVE = f"""#!/bin/sh
+usleep $BOOT_US
 mkfifo /tmp/turn
 (trap '' PIPE; while :; do echo > /tmp/turn; usleep 50000; done) &
 httpd -f -p {PORT} -h /www &
@@ -42,7 +43,7 @@ def build(client: APIClient, repository: str) -> str:
         _add(tar, "bin/serve", SERVE.encode())
         _add(tar, "www/up", b"ok\n", mode=0o644)
         _add(tar, "www/cgi-bin/index.cgi", PAGE.encode())
-    changes = ['CMD ["/bin/serve"]', "ENV PATH=/bin"]
+    changes = ['CMD ["/bin/serve"]', "ENV PATH=/bin BOOT_US=0"]
     client.import_image_from_data(layers.getvalue(), repository=repository, tag="demo", changes=changes)
     return f"{repository}:demo"
 

@@ -58,12 +58,16 @@ class Load:
         took = sorted(one.ended_at - one.sent_at for one in self._recent)
         return took[int(0.95 * (len(took) - 1))] if took else None
 
-    async def run(self, shape: Callable[[float], float], seconds: float) -> None:
-        """Send for that time, then wait for the last answers."""
+    async def run(
+        self, shape: Callable[[float], float], seconds: float, enough: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Send for that time, or until it is enough, then wait for the last answers."""
         start = self.now()
         async with asyncio.TaskGroup() as tasks:
             for due in moments(shape, seconds):
                 await asyncio.sleep(max(0.0, start + due - self.now()))
+                if enough():
+                    break
                 tasks.create_task(self._one(self.kinds[self.sent % len(self.kinds)]))
                 self.sent += 1
         self.client.close()

@@ -22,7 +22,7 @@ from stoker.configured import sample_command
 from stoker.errors import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from docker import APIClient
 
@@ -57,8 +57,11 @@ class Stage:
 
 
 @contextmanager
-def stage(actuator: str) -> Iterator[Stage]:
-    """Start the fleet; at the end stop it and remove all that there was of it."""
+def stage(actuator: str, **changes: Mapping[str, object]) -> Iterator[Stage]:
+    """Start the fleet; at the end stop it and remove all that there was of it.
+
+    `changes` are settings by table, over those of the demo. Raises CommandError, one line, where it cannot start.
+    """
     if actuator not in ACTUATORS:
         raise CommandError(f"demo: --actuator must be process, docker or ansible, was {actuator!r}")
     for name in [name for name in os.environ if name.startswith("STOKER_")]:
@@ -69,7 +72,9 @@ def stage(actuator: str) -> Iterator[Stage]:
         stack.callback(shutil.rmtree, folder)
         instance = {} if actuator == "process" else stack.enter_context(_image(fleet))
         config = folder / "stoker.toml"
-        config.write_text(_toml(_content(actuator, fleet, folder, instance)), encoding="utf-8")
+        content = _content(actuator, fleet, folder, instance)
+        content |= {table: {**content.get(table, {}), **change} for table, change in changes.items()}
+        config.write_text(_toml(content), encoding="utf-8")
         log = folder / "up.log"
         with log.open("wb") as output:
             up = _start(config, output)
@@ -139,13 +144,20 @@ def _image(fleet: str) -> Iterator[dict[str, Any]]:
 
 
 def _toml(content: dict[str, Any]) -> str:
-    """Tables of plain values; JSON's strings, numbers and lists are TOML's too."""
+    """Tables of values."""
     plain = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+    lines = [f"{key} = {_value(value)}" for key, value in plain.items()]
     for table, values in content.items():
         if isinstance(values, dict):
-            lines += [f"\n[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+            lines += [f"\n[{table}]", *(f"{key} = {_value(value)}" for key, value in values.items())]
     return "\n".join(lines) + "\n"
+
+
+def _value(value: object) -> str:
+    """JSON's strings, numbers and lists are TOML's too."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_value(item)}' for key, item in value.items())} }}"
+    return json.dumps(value)
 
 
 def _free_port() -> int:
