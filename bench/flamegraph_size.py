@@ -1,4 +1,4 @@
-"""How large are our drawings beside flamegraph.pl's? The same profiles, every frame that it draws, gzip -9 and plain."""
+"""How large are our drawings beside flamegraph.pl's? The same profiles, all frames that it draws, gzip -9 and plain."""
 
 from __future__ import annotations
 

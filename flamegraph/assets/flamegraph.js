@@ -224,7 +224,7 @@
     if (zoomed !== base && node !== zoomed) parts.push(percent(node.w, zoomed.w) + " of " + zoomed.n);
     const more = narrow.filter((one) => !one.g && one.d > node.d && one.x >= node.x && one.x < node.x + node.w).length;
     if (more) parts.push(shown(more) + " more here");
-    if (node.at) parts.push(node.at);
+    if (node.at) parts.push(node.at.replace(/.*\/gems\//, ""));
     pick(".what span").textContent = parts.join(" · ");
     const address = addressOf(node);
     opener.hidden = !address;
