@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from math import ceil
 from typing import TYPE_CHECKING
 
 from fleet.registry import LEASE_TTL_S, Memory, Snapshot, Summary
@@ -128,7 +129,7 @@ class Simulation:
             case Watch():
                 self._watch(effect)
             case Forget():
-                pass
+                self.traffic.forget(effect.proxy)
 
     def _at(self, at: float, happen: Callable[[], Event | None]) -> None:
         self._sequence += 1
@@ -275,7 +276,7 @@ class Simulation:
         if outcome is Outcome.BAD or (outcome is Outcome.REFUSED and change is None):
             self._probe_at(self.now + every_s, name, every_s)
         elif change is not None:
-            self._probe_at(max(change, self.now + every_s), name, every_s)
+            self._probe_at(self.now + max(1, ceil((change - self.now) / every_s)) * every_s, name, every_s)
         if self._told.get(name) is outcome is Outcome.READY:
             return None
         self._told[name] = outcome

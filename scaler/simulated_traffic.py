@@ -27,6 +27,11 @@ class SimulatedTraffic:
     _until: float = 0.0
     _refused: dict[str, float] = field(default_factory=dict)
     _draining_since: dict[str, float] = field(default_factory=dict)
+    _forgotten: set[str] = field(default_factory=set)
+
+    def forget(self, proxy: str) -> None:
+        """List a silent proxy no longer."""
+        self._forgotten.add(proxy)
 
     def published(self, registry: Mapping[str, Backend], now: float) -> None:
         """Know what drains from now on."""
@@ -47,7 +52,8 @@ class SimulatedTraffic:
             for number in proxies
             if number not in silent
         )
-        return Sighting(readings, tuple(_name(number) for number in proxies if number in silent))
+        missing = tuple(_name(number) for number in proxies if number in silent)
+        return Sighting(readings, tuple(proxy for proxy in missing if proxy not in self._forgotten))
 
     def _advance(self, serving: list[str], rate: float, span: float, now: float) -> None:
         self._until = now
