@@ -1,4 +1,4 @@
-"""A play's variables as YAML in which every text is marked unsafe, so that Ansible never reads one as a template."""
+"""A play's variables as YAML that Ansible reads as they are: a text is never a template, nor a number."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def to_yaml(value: Value) -> str:
     """One line of YAML, in ASCII."""
     match value:
         case str():
-            return f"!unsafe {_quoted(value)}"
+            # Ansible reads !unsafe "1" as a number. Only a brace begins a template, and no number holds one.
+            return f"!unsafe {_quoted(value)}" if "{" in value else _quoted(value)
         case None | bool() | int() | float():
             return json.dumps(value)
         case Mapping():
