@@ -160,17 +160,17 @@ def explained() -> Iterator[None]:
         yield
     except APIError as error:
         raise RuntimeError(one_line(f"the engine refused: {error.explanation or error}")) from error
-    except requests.Timeout as error:
-        raise RuntimeError("the engine did not answer in time (actuator.call_timeout_s)") from error
     except (requests.RequestException, DockerException) as error:
-        raise RuntimeError(one_line(f"the engine cannot be reached: {_root_cause(error)}")) from error
+        raise RuntimeError(one_line(_trouble(error))) from error
 
 
-def _root_cause(error: BaseException) -> str:
-    """The system's own words, from under the three wrappers that requests puts around them."""
+def _trouble(error: BaseException) -> str:
+    """The system's own words, from under the wrappers that the SDK and requests put around them."""
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, requests.Timeout):
+            return "the engine did not answer in time (actuator.call_timeout_s)"
         if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
+            return f"the engine cannot be reached: {cause.strerror}"
         cause = cause.__cause__ or cause.__context__
-    return str(error)
+    return f"the engine cannot be reached: {error}"

@@ -28,4 +28,5 @@ def processes(tmp_path: Path) -> Iterator[Hand]:
 def containers(engine: Engine, tmp_path: Path) -> Iterator[Hand]:
     hand = docker_hand(engine, tmp_path)
     yield hand
+    hand.close()
     engine.remove_fleet(hand.settings.fleet)

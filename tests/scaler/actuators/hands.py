@@ -9,13 +9,14 @@ import sys
 import tempfile
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.settings import InstanceSettings, Settings
 from scaler.actuators.actuator import Actuator, StartOrder
 from scaler.actuators.definition import definition_hash
+from scaler.actuators.docker import DockerActuator
 from scaler.actuators.opening import open_actuator
 from scaler.actuators.probe import Prober
 
@@ -50,9 +51,21 @@ class Hand:
     silent: InstanceSettings
     exits: InstanceSettings
     unknown: InstanceSettings
+    opened: list[Actuator] = field(default_factory=list)
 
     def open(self) -> Actuator:
-        return open_actuator(self.settings, lambda: 7.0)
+        actuator = open_actuator(self.settings, lambda: 7.0)
+        self.opened.append(actuator)
+        return actuator
+
+    def close(self) -> None:
+        for actuator in self.opened:
+            if isinstance(actuator, DockerActuator):
+                actuator.client.close()
+
+    def actuator_settings(self, **changes: object) -> None:
+        changed = self.settings.actuator.model_copy(update=changes)
+        self.settings = self.settings.model_copy(update={"actuator": changed})
 
     def name(self, number: int) -> str:
         return f"{self.settings.app}{number}"

@@ -137,6 +137,7 @@ def course(request: pytest.FixtureRequest) -> Iterator[Course]:
         hand = docker_hand(engine, folder) if request.param == "docker" else ansible_hand(engine, folder)
         with container_of_another_fleet(engine, hand) as lives:
             yield run(hand, lives)
+        hand.close()
 
 
 @pytest.mark.parametrize("number", [GOOD, ALSO_GOOD])

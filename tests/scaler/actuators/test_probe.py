@@ -35,14 +35,15 @@ def answering(*pieces: bytes, hang: bool = False) -> Iterator[str]:
                 else:
                     connection.close()
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    for connection in held:
-        connection.close()
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for one in [listener, *held]:
+            one.close()
 
 
 def ask(url: str, timeout_s: float = 1.0) -> tuple[Outcome, str]:
