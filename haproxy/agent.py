@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -143,6 +143,11 @@ class Agent:
             self.generation = self._applied
             self.news.set()
 
+    def look_at_files(self) -> None:
+        """The files that the settings name may have changed: look now."""
+        self._files_at = 0.0
+        self.changed.set()
+
     def _read_files(self, now: float) -> None:
         if now < self._files_at:
             return
@@ -169,20 +174,10 @@ class Agent:
             self.ledger.write(self.ledger_path)
         except OSError as error:
             self.log("the counters cannot be kept", path=str(self.ledger_path), error=error.strerror)
-        totals = self.ledger.totals
-        self._reading = ProxyReading(
-            id=self.id,
-            series=self.ledger.series,
-            uptime_ms=max(0, int(1000 * (monotonic() - self.ledger.began_s))),
-            generation=self.generation,
-            arrivals=totals["arrivals"],
-            completions=totals["completions"],
-            refused=totals["refused"],
-            errors_4xx=totals["errors_4xx"],
-            errors_5xx=totals["errors_5xx"],
+        self._reading = replace(
+            self.ledger.reading(self.id, self.generation),
             in_flight=sum(seen.front.in_flight for seen in self.workers.all),
             held=held,
-            outlives_agent=True,
             backends=self.workers.counters(),
             figures=self.figures(),
         )

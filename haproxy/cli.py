@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 
 import typer
 
-from fleet.errors import SettingsError
-
 if TYPE_CHECKING:
     from fleet.settings import Settings
 
@@ -83,7 +81,7 @@ def agent(config: Config = None) -> None:
 
 
 class _Failing:
-    """Turns what goes wrong with HAProxy or a snapshot into one line and an exit code."""
+    """Turns what goes wrong with HAProxy into one line and an exit code."""
 
     def __enter__(self) -> None:
         """Nothing to begin."""
@@ -91,7 +89,7 @@ class _Failing:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         from haproxy.errors import HaproxyError
 
-        if isinstance(error, HaproxyError) or (isinstance(error, ValueError) and not isinstance(error, SettingsError)):
+        if isinstance(error, HaproxyError):
             _fail(str(error))
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 STEP_S = 0.05
 STEADY_S = 0.5
+MASTER_OPENS_S = 2.0
 
 
 async def serving_worker(places: Places) -> Info | None:
@@ -59,7 +60,7 @@ async def reload(settings: Settings, places: Places, meanwhile: Callable[[], Awa
 async def _tell(settings: Settings, places: Places) -> Processes | None:
     own = settings.haproxy
     try:
-        known = await processes(places.master)
+        known = await _known(places)
     except HaproxyError as error:
         if own.reload_command:
             await _run(own.reload_command)
@@ -72,6 +73,18 @@ async def _tell(settings: Settings, places: Places) -> Processes | None:
     if answer.startswith("Success=0"):
         raise HaproxyError(f"HAProxy did not take the new file: {' '.join(answer.split())[:400]}")
     return known
+
+
+async def _known(places: Places) -> Processes:
+    """A master that has just started or reloaded opens its socket a moment after its workers listen."""
+    deadline = monotonic() + MASTER_OPENS_S
+    while True:
+        try:
+            return await processes(places.master)
+        except HaproxyError:
+            if monotonic() > deadline or not places.master.exists():
+                raise
+        await asyncio.sleep(STEP_S)
 
 
 async def _refuse_failure(places: Places, known: Processes) -> None:

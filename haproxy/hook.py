@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from fleet.errors import StoreUnavailableError
-from fleet.registry import ProxyReading
 from fleet.snapshot_file import snapshot_file
 from fleet.store.opening import open_noticeboard
 from haproxy.answers import STATE, read_slots
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
     from fleet.registry import Noticeboard, Snapshot
     from fleet.settings import Settings
+    from fleet.snapshot_file import SnapshotFile
     from haproxy.render import Places
 
 
@@ -36,7 +35,7 @@ async def rendered(settings: Settings, say: Callable[[str], None], *, announce: 
 
     It comes from Redis, or from the last snapshot where Redis cannot be reached or holds no data; the fleet is empty
     only where there never was one. `announce` shows this proxy to the scaler before its data are read. Raises
-    SettingsError, and ValueError for a snapshot file that cannot be believed.
+    SettingsError, and HaproxyError for a snapshot file that cannot be believed.
     """
     where = places(settings)
     snapshot = await _snapshot(settings, say, announce=announce)
@@ -107,36 +106,34 @@ async def _snapshot(settings: Settings, say: Callable[[str], None], *, announce:
         board = open_noticeboard(settings)
     except StoreUnavailableError as error:
         say(f"{error}; rendering the last snapshot")
-        return kept.read()
+        return _kept(kept)
     try:
         if announce:
             await _announce(settings, board)
         found = await board.snapshot()
     except StoreUnavailableError as error:
         say(f"{error}; rendering the last snapshot")
-        return kept.read()
+        return _kept(kept)
     finally:
         await board.aclose()
     if found is None:
         say("Redis holds no data; rendering the last snapshot")
-        return kept.read()
+        return _kept(kept)
     kept.write(found)
     return found
+
+
+def _kept(file: SnapshotFile) -> Snapshot | None:
+    try:
+        return file.read()
+    except ValueError as error:
+        raise HaproxyError(str(error)) from error
 
 
 async def _announce(settings: Settings, board: Noticeboard) -> None:
     """Generation 0: nothing that this HAProxy may send to from its start on is stopped behind its back."""
     ledger = read_ledger(ledger_path(settings), boot_id())
-    await board.report(
-        ProxyReading(
-            id=proxy_id(settings),
-            series=ledger.series,
-            uptime_ms=max(0, int(1000 * (monotonic() - ledger.began_s))),
-            generation=0,
-            outlives_agent=True,
-            **ledger.totals,
-        )
-    )
+    await board.report(ledger.reading(proxy_id(settings), 0))
 
 
 async def _present_slots(where: Places) -> tuple[Slot, ...]:

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json  # in a third of json's time
 
+from fleet.registry import ProxyReading
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
     from haproxy.answers import ServerCounters, Totals
+
 
 TOTALS = ("arrivals", "completions", "errors_4xx", "errors_5xx")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -102,6 +105,21 @@ class Ledger:
         """Connections that a backend was found to refuse."""
         self.totals["refused"] += count
         self.backends.setdefault(name, Counted()).refused += count
+
+    def reading(self, proxy: str, generation: int) -> ProxyReading:
+        """The sums as they are reported, without gauges."""
+        return ProxyReading(
+            id=proxy,
+            series=self.series,
+            uptime_ms=max(0, int(1000 * (monotonic() - self.began_s))),
+            generation=generation,
+            arrivals=self.totals["arrivals"],
+            completions=self.totals["completions"],
+            refused=self.totals["refused"],
+            errors_4xx=self.totals["errors_4xx"],
+            errors_5xx=self.totals["errors_5xx"],
+            outlives_agent=True,
+        )
 
     def forget(self, workers: AbstractSet[str], backends: AbstractSet[str]) -> None:
         """Keep only what is still of use: these workers, and these backends or those that a worker's slot holds."""

@@ -57,7 +57,10 @@ def open_agent(settings: Settings) -> Agent:
 
 
 def run_agent(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. HAProxy goes on; only where it has ended, too, its id is taken back."""
+    """Run until SIGTERM or SIGINT; SIGHUP looks at the certificate and the snippets at once.
+
+    HAProxy goes on; only where it has ended, too, its id is taken back.
+    """
     with _only_agent(places(settings)):
         asyncio.run(_run(settings))
 
@@ -70,6 +73,7 @@ async def _run(settings: Settings) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, agent.look_at_files)
     try:
         async with asyncio.TaskGroup() as group:
             loops = [group.create_task(presence.run()), group.create_task(agent.run())]

@@ -42,6 +42,12 @@ local function may_go(txn, at, step)
   return true
 end
 
+-- In a worker that was replaced nothing is ever put in service again.
+local function stopping(txn)
+  local answer = txn.f:stopping()
+  return answer == true or answer == 1
+end
+
 local function hold(txn, limit, hold_s, step)
   local began, token = now(), {}
   if held >= tonumber(limit) then
@@ -51,7 +57,7 @@ local function hold(txn, limit, hold_s, step)
   if held < tonumber(limit) then
     waiting[token] = at
     held = held + 1
-    while at - began < tonumber(hold_s) do
+    while at - began < tonumber(hold_s) and not stopping(txn) do
       if may_go(txn, at, tonumber(step)) then
         leave(token)
         return
