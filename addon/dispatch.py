@@ -87,9 +87,11 @@ class Dispatch:
 async def _call_all(calls: tuple[Call, ...], message: object) -> None:
     for call in calls:
         try:
-            with safecall():
-                result = call(message)
-                if result is not None and inspect.isawaitable(result):
-                    await result
+            result = call(message)
+            if result is not None and inspect.isawaitable(result):
+                await result
         except exceptions.AddonHalt:
             return
+        except Exception:  # mitmproxy says what happened, and goes on, as without us
+            with safecall():
+                raise

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from collections import defaultdict
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from mitmproxy import ctx
+
 if TYPE_CHECKING:
-    from mitmproxy.connection import Server
+    from mitmproxy.connection import Client, Server
     from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
     from addon.counter import Token
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from addon.plane import Plane
 
 PROBE_S = 0.5
+MAX_CONNECTIONS = 256
 NO_BACKEND = "no backend accepted the connection"
 
 
@@ -33,6 +37,16 @@ class Failover:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
+
+    def client_connected(self, client: Client) -> None:
+        """Lift mitmproxy's limit of five connections to one address for each client connection.
+
+        Each request of an HTTP/2 client takes a connection of its own here, and the sixth event stream would wait
+        until one of the first five ends.
+        """
+        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)  # type: ignore[no-untyped-call]
+        if handler is not None:
+            handler.max_conns = defaultdict(lambda: asyncio.Semaphore(MAX_CONNECTIONS))
 
     async def server_connect(self, data: ServerConnectionHookData) -> None:
         """Set the address of a backend that accepts connections, or the error that makes mitmproxy answer 502."""

@@ -83,8 +83,27 @@ async def test_http2_works_and_keeps_its_authority_as_host(plane: Proxy) -> None
     await plane.idle()
 
 
-async def _http2_status(port: int, headers: list[tuple[str, str]]) -> int | None:
-    """The status of one HTTP/2 request that this end does not check; None where the connection ends instead."""
+async def test_many_requests_of_one_http2_client_wait_for_one_backend_at_once(plane: Proxy) -> None:
+    async with backend("production1") as one, asyncio.timeout(5):
+        await plane.serve(one)
+        wire, reader, writer = await _http2(plane.port)
+        for stream in range(1, 25, 2):
+            wire.send_headers(stream, [*HEAD, (":path", "/wait")], end_stream=True)
+        writer.write(wire.data_to_send())
+        await plane.until(lambda reading: reading.in_flight == 12)
+        while len(one.asked) < 12:
+            one.arrived.clear()
+            await one.arrived.wait()
+        one.go.set()
+        answered = 0
+        while answered < 12:
+            events = wire.receive_data(await reader.read(65_535))
+            answered += sum(isinstance(event, h2.events.StreamEnded) for event in events)
+        writer.transport.abort()
+    await plane.idle()
+
+
+async def _http2(port: int) -> tuple[h2.connection.H2Connection, asyncio.StreamReader, asyncio.StreamWriter]:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -94,6 +113,12 @@ async def _http2_status(port: int, headers: list[tuple[str, str]]) -> int | None
         h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
     )
     wire.initiate_connection()
+    return wire, reader, writer
+
+
+async def _http2_status(port: int, headers: list[tuple[str, str]]) -> int | None:
+    """The status of one HTTP/2 request that this end does not check; None where the connection ends instead."""
+    wire, reader, writer = await _http2(port)
     wire.send_headers(1, headers, end_stream=True)
     writer.write(wire.data_to_send())
     try:
