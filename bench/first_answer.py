@@ -21,6 +21,8 @@ from stoker.demo.stage import stage
 from tests.engine import using_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stoker.demo.stage import Stage
 
 RATE_RPS = 18.0  # what the first container carries alone
@@ -30,7 +32,10 @@ CASES = (("docker", 1, 1.0), ("ansible", 10, 8.0))
 
 def measure(actuator: str, more: int) -> float:
     """Seconds from the decision to start `more` containers until each of them has answered a request."""
-    changes = {"policy": {"max": 1 + more}, "instance": {"env": {"BOOT_US": "300000"}}}
+    changes: dict[str, Mapping[str, object]] = {
+        "policy": {"max": 1 + more},
+        "instance": {"env": {"BOOT_US": "300000"}},
+    }
     with stage(actuator, **changes) as found:
         return asyncio.run(_first_answers(found, more))
 
