@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mitmproxy.http import Headers, Request
+from mitmproxy.test import tutils
+
+from addon.forward import Forwarder, is_large, is_own, splits
+
+
+def request(*fields: tuple[bytes, bytes], **parts: bytes) -> Request:
+    return tutils.treq(headers=Headers((*fields,)), **parts)
+
+
+def seen(forwarder: Forwarder, *fields: tuple[bytes, bytes], client: str = "10.1.2.3") -> dict[bytes, bytes]:
+    asked = request((b"Host", b"app.example"), *fields, authority=b"")
+    forwarder.rewrite(asked.data, client, b"http")
+    return {name.lower(): value for name, value in asked.headers.fields}
+
+
+CLAIMS = (
+    (b"X-Forwarded-For", b"6.6.6.6"),
+    (b"x-forwarded-proto", b"https"),
+    (b"X-Forwarded-Port", b"1"),
+    (b"X_Forwarded_For", b"6.6.6.6"),
+    (b"Forwarded", b"for=6.6.6.6"),
+    (b"X-Request-ID", b"abc-1"),
+    (b"X-Stoker-Anything", b"1"),
+)
+
+
+def test_a_strangers_claims_are_replaced_by_what_we_know() -> None:
+    after = seen(Forwarder(()), *CLAIMS)
+    request_id = after.pop(b"x-request-id")
+    assert request_id != b"abc-1"
+    assert after == {
+        b"host": b"app.example",
+        b"x-forwarded-for": b"10.1.2.3",
+        b"x-forwarded-host": b"app.example",
+        b"x-forwarded-proto": b"http",
+    }
+
+
+def test_a_trusted_proxys_claims_are_kept_and_its_address_added() -> None:
+    after = seen(Forwarder(("10.0.0.0/8",)), *CLAIMS)
+    assert after == {
+        b"host": b"app.example",
+        b"forwarded": b"for=6.6.6.6",
+        b"x-forwarded-for": b"6.6.6.6, 10.1.2.3",
+        b"x-forwarded-host": b"app.example",
+        b"x-forwarded-proto": b"https",
+        b"x-forwarded-port": b"1",
+        b"x-request-id": b"abc-1",
+    }
+
+
+@pytest.mark.parametrize("request_id", [b"", b"a b", b"a\xff", b"x" * 129, b"a;b"])
+def test_a_request_id_is_kept_only_in_its_form(request_id: bytes) -> None:
+    assert seen(Forwarder(("10.0.0.0/8",)), (b"X-Request-Id", request_id))[b"x-request-id"] != request_id
+
+
+def test_a_mapped_address_is_trusted_as_what_it_maps() -> None:
+    forwarder = Forwarder(("10.0.0.0/8",))
+    assert b"x-request-id" in seen(forwarder, client="::ffff:10.0.0.1")
+    assert seen(forwarder, (b"X-Request-Id", b"abc"), client="::ffff:10.0.0.1")[b"x-request-id"] == b"abc"
+    assert seen(forwarder, (b"X-Request-Id", b"abc"), client="not an address")[b"x-request-id"] != b"abc"
+
+
+def test_request_ids_are_unlike_each_other() -> None:
+    forwarder = Forwarder(())
+    assert len({seen(forwarder)[b"x-request-id"] for _ in range(100)}) == 100
+
+
+def test_other_headers_pass_as_they_are_and_in_order() -> None:
+    asked = request((b"Host", b"a"), (b"Cookie", b"1"), (b"X-Other", b"2"), (b"cookie", b"3"))
+    Forwarder(()).rewrite(asked.data, "10.1.2.3", b"http")
+    assert asked.headers.fields[:4] == ((b"Host", b"a"), (b"Cookie", b"1"), (b"X-Other", b"2"), (b"cookie", b"3"))
+
+
+@given(st.sampled_from([b"\r", b"\n", b"\0"]), st.binary(max_size=5), st.binary(max_size=5), st.booleans())
+def test_a_header_with_a_character_that_splits_is_found(bad: bytes, before: bytes, after: bytes, in_name: bool) -> None:  # noqa: FBT001
+    text = before + bad + after
+    assert splits(request((text, b"x") if in_name else (b"x", text)).data)
+
+
+@pytest.mark.parametrize("part", ["path", "authority", "method"])
+@pytest.mark.parametrize("text", [b"/a\r\nb", b"/a b", b"/a\0", b"/a\tb"])
+def test_a_request_line_that_would_split_is_found(part: str, text: bytes) -> None:
+    assert splits(request(**{part: text}).data)
+
+
+def test_an_ordinary_request_does_not_split() -> None:
+    assert not splits(tutils.treq().data)
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [(b"/__stoker", True), (b"/__stoker/x", True), (b"/__stoker?x", True), (b"/__stokers", False), (b"/", False)],
+)
+def test_paths_of_our_own_are_known(path: bytes, own: bool) -> None:  # noqa: FBT001
+    assert is_own(path) is own
+
+
+@pytest.mark.parametrize(
+    ("field", "large"),
+    [
+        ((b"Content-Length", b"65536"), False),
+        ((b"Content-Length", b"65537"), True),
+        ((b"content-length", b"100000000"), True),
+        ((b"Transfer-Encoding", b"chunked"), True),
+        ((b"Content-Type", b"text/html"), False),
+    ],
+)
+def test_a_body_is_streamed_when_it_is_long_or_of_unknown_length(field: tuple[bytes, bytes], large: bool) -> None:  # noqa: FBT001
+    assert is_large((field,)) is large
+
+
+def test_a_body_without_any_length_is_streamed_where_that_means_unknown() -> None:
+    assert is_large((), unknown=True)
+    assert not is_large(((b"Content-Length", b"1"),), unknown=True)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+
+from addon.counter import Token
+from addon.hold import Hold, Verdict
+
+
+class Scene:
+    """A queue, how many backends there are, and the order in which requests went."""
+
+    def __init__(self, *, limit: int = 10, hold_s: float = 5.0, step: int = 1) -> None:
+        self.available = 0
+        self.noticed = 0
+        self.went: list[str] = []
+        self.hold = Hold(limit=limit, hold_s=hold_s, step=step, available=lambda: self.available, noticed=self._notice)
+
+    async def wait(self, name: str) -> tuple[Token, Verdict]:
+        token = Token(name, monotonic())
+        verdict = await self.hold.wait(token)
+        if verdict is Verdict.RELEASED:
+            self.went.append(name)
+        return token, verdict
+
+    def _notice(self) -> None:
+        self.noticed += 1
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_requests_go_in_order_one_step_at_a_time() -> None:
+    scene = Scene(step=2)
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(scene.wait(name)) for name in "abcde"]
+        await settled()
+        scene.available = 1
+        scene.hold.release()
+        await settled()
+        assert scene.went == ["a", "b"]
+        scene.hold.answered((await waiting[0])[0])
+        await settled()
+        assert scene.went == ["a", "b", "c"]
+        scene.available = 2
+        scene.hold.release()
+        await settled()
+        assert scene.went == ["a", "b", "c", "d", "e"]
+
+
+async def test_a_step_ends_by_time_where_nothing_answers() -> None:
+    scene = Scene()
+    scene.available = 1
+    async with asyncio.timeout(2), asyncio.TaskGroup() as group:
+        for name in "abc":
+            group.create_task(scene.wait(name))
+    assert scene.went == ["a", "b", "c"]
+
+
+async def test_only_the_first_is_noticed_until_the_queue_was_empty_again() -> None:
+    scene = Scene()
+    async with asyncio.TaskGroup() as group:
+        for name in "ab":
+            group.create_task(scene.wait(name))
+        await settled()
+        assert scene.noticed == 1
+        scene.hold.close()
+    scene.hold.open = True
+    async with asyncio.TaskGroup() as group:
+        group.create_task(scene.wait("c"))
+        await settled()
+        assert scene.noticed == 2
+        scene.hold.close()
+
+
+async def test_one_beyond_the_limit_is_refused_at_once() -> None:
+    scene = Scene(limit=1)
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(scene.wait("a"))
+        await settled()
+        assert (await scene.wait("b"))[1] is Verdict.REFUSED
+        assert len(scene.hold) == 1
+        scene.hold.close()
+    assert first.result()[1] is Verdict.REFUSED
+
+
+async def test_a_limit_of_zero_holds_nothing() -> None:
+    assert (await Scene(limit=0).wait("a"))[1] is Verdict.REFUSED
+
+
+async def test_waiting_ends_at_the_limit_counted_from_the_arrival() -> None:
+    scene = Scene(hold_s=0.01)
+    assert (await scene.wait("a"))[1] is Verdict.REFUSED
+    assert len(scene.hold) == 0
+
+
+async def test_what_a_client_waited_for_is_dropped_with_it() -> None:
+    scene = Scene()
+    async with asyncio.TaskGroup() as group:
+        left, stays = (group.create_task(scene.wait(name)) for name in "ab")
+        await settled()
+        scene.hold.abandon("a")
+        await settled()
+        assert len(scene.hold) == 1
+        scene.available = 1
+        scene.hold.release()
+    assert (left.result()[1], stays.result()[1]) == (Verdict.GONE, Verdict.RELEASED)
+
+
+async def test_a_cancelled_request_leaves_the_queue() -> None:
+    scene = Scene()
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(scene.wait("a"))
+        await settled()
+        waiting.cancel()
+    assert len(scene.hold) == 0
