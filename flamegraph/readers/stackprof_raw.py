@@ -247,7 +247,8 @@ def entries_of(raw: Sequence[object]) -> tuple[list[tuple[object, ...]], Entries
         end = at + depth + 1 if isinstance(depth, int) and depth >= 0 else len(raw)
         count = raw[end] if end < len(raw) else None
         if isinstance(count, int) and count > 0:
-            order.append(index.setdefault(tuple(raw[at + 1 : end]), len(index)))
+            ids = tuple([each if isinstance(each, int | str) else None for each in raw[at + 1 : end]])
+            order.append(index.setdefault(ids, len(index)))
             counts.append(count)
             at = end + 1
         else:

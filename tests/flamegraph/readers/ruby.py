@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flamegraph.profile import ProfileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,13 @@ WRITERS: dict[type, Callable[[Any], bytes]] = {
 }
 
 
-def profile(raw: list[int] | None, frames: dict[int, object], **more: object) -> bytes:
+def profile(raw: Sequence[object] | None, frames: dict[int, object], **more: object) -> bytes:
     """A dump of stackprof's with these frames and this raw array."""
     table: dict[object, object] = {Symbol("version"): 1.2, Symbol("mode"): Symbol("wall"), Symbol("interval"): 1000}
     table |= {Symbol("samples"): 3, Symbol("gc_samples"): 0, Symbol("missed_samples"): 0}
     table[Symbol("frames")] = frames
     if raw is not None:
-        table[Symbol("raw")] = raw
+        table[Symbol("raw")] = list(raw)
     return dump(table | {Symbol(key): value for key, value in more.items()})
 
 

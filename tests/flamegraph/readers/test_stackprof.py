@@ -63,8 +63,9 @@ def test_entries_are_a_depth_ids_from_the_root_and_a_count() -> None:
     assert (found.mode, found.interval, found.missed) == ("wall", 1000, 0)
 
 
-def test_an_id_without_a_frame_is_drawn_as_unknown() -> None:
-    found = flamegraph.read(profile([2, 1, ADDRESS + 8, 5, 1, 99, 1], FRAMES))
+@pytest.mark.parametrize("strange", [ADDRESS + 8, 99, [], 1.5, None])
+def test_an_id_without_a_frame_is_drawn_as_unknown(strange: object) -> None:
+    found = flamegraph.read(profile([2, 1, strange, 5, 1, strange, 1], FRAMES))
 
     assert lines(found) == ["main;(unknown) 5", "(unknown) 1"]
     assert "(unknown)" in found.warnings[0]
