@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from mitmproxy import ctx
 from mitmproxy.utils import asyncio_utils
 
-from addon.presence import Presence, end
 from fleet.errors import SettingsError, StoreUnavailableError
+from fleet.presence import Presence, end
 from fleet.snapshot_file import snapshot_file
 from fleet.store.opening import open_noticeboard
 
@@ -64,7 +64,7 @@ class Lifecycle:
             except (StoreUnavailableError, SettingsError) as error:
                 log.warning("stoker: %s", error)
                 await asyncio.sleep(RESTART_S)
-        presence = Presence(plane, board, snapshot_file(settings, plane.id))
+        presence = Presence(plane, board, snapshot_file(settings, plane.id), _say)
         try:
             await presence.run()
         finally:
@@ -95,6 +95,10 @@ class Lifecycle:
         while any(transport.get_write_buffer_size() for transport in transports) and monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(STEP_S)
         await end([task], every_s=1.0)
+
+
+def _say(line: str) -> None:
+    log.warning("stoker: %s", line)
 
 
 def _client_transports(proxyserver: Proxyserver) -> list[asyncio.WriteTransport]:

@@ -43,6 +43,11 @@ class Plane:
         self._clients: dict[str, dict[Token, None]] = {}
 
     @property
+    def generation(self) -> int:
+        """The one that is applied."""
+        return self.roster.generation
+
+    @property
     def busy(self) -> bool:
         """Whether any request is under way."""
         return any(self._clients.values())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from fleet.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from fleet.registry import Noticeboard, ProxyReading, Snapshot
     from fleet.snapshot_file import SnapshotFile
@@ -66,10 +66,17 @@ class Presence:
         except StoreUnavailableError as error:
             self._lost(error)
             await self._start_from_file()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_reporting())
-            group.create_task(self._keep_looking())
-            group.create_task(self._keep_listening())
+        loop = asyncio.get_running_loop()
+        loops = [
+            loop.create_task(forever)
+            for forever in (self._keep_reporting(), self._keep_looking(), self._keep_listening())
+        ]
+        try:
+            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for ended in done:
+                ended.result()
+        finally:
+            await end(loops, every_s=0.1)
 
     async def leave(self) -> None:
         """Take this proxy's traces away, on a clean end."""
@@ -179,6 +186,15 @@ class Presence:
             self._trouble = ""
             self._say("Redis answers again")
             self._look.set()
+
+
+async def end(tasks: Iterable[asyncio.Task[None]], *, every_s: float) -> None:
+    """Cancel until all have ended; once is not enough where `asyncio.wait_for` is under way on Python 3.11."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=every_s)
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:
