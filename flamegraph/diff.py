@@ -114,7 +114,7 @@ def _list(vanished: Sequence[Vanished], unit: str) -> tuple[str, int]:
     lines = "".join(
         f'<text y="{_LINE * (index + 1)}">{escape(clip(line, 160))}</text>' for index, line in enumerate(said)
     )
-    head = f'<text class="h">{escape(heading)}</text>'
+    head = f'<text font-weight="600">{escape(heading)}</text>'
     return f'<g id="vanished" transform="translate(0 48)">{head}{lines}</g>', _LINE * (len(said) + 1) + 30
 
 

@@ -18,6 +18,7 @@ ROOT_NAME = "all"
 # The width of a character of the labels, in pixels: the widest of the monospaced fonts at their size.
 _CELL = 6.9
 _PADDING = 7
+_LARGEST = 10_000_000
 # From this width on, in pixels, a frame is set off from its neighbours; a thinner one would drown in the line.
 _SEPARATED = 4
 SHORTEST_LABEL = 4
@@ -31,6 +32,17 @@ def place(frame: Frame) -> str:
 def row_y(depth: int, rows: int, *, root_on_top: bool) -> int:
     """Where the row of a depth begins; the root's depth is 0."""
     return (depth if root_on_top else rows - depth) * ROW
+
+
+def shrink(total: float) -> int:
+    """What places are divided by in the picture: 1, or a power of ten where the total is large.
+
+    Browsers draw with 24 bits of precision, and Chromium cuts lengths at 2^25.
+    """
+    divisor = 1
+    while total / divisor > _LARGEST:
+        divisor *= 10
+    return divisor
 
 
 def draw_frames(
@@ -60,25 +72,29 @@ def draw_frames(
     amounts: dict[int | float, str] = {}
     widths: dict[int | float, str] = {}
     whole = plain(total)
+    divisor = shrink(total)
+    high = ROW - 1
     y = row_y(0, picture.depth, root_on_top=root_on_top)
     marks = [
         (
             f"<g><title>{ROOT_NAME} ({number(total)} {unit}, 100%)</title>"
-            f'<rect height="16" y="{y}" fg:w="{whole}" width="{whole}" fg:x="0" x="0"/></g>\n'
+            f'<rect height="{high}" y="{y}" fg:w="{whole}" width="{plain(total / divisor)}" fg:x="0" x="0"/></g>\n'
         )
     ]
     for index, (depth, x, weight, frame, group) in enumerate(picture.spans):
         if weight not in amounts:
             size = plain(weight)
             amounts[weight] = f"{number(weight)} {unit}, {weight * scale:.2f}%"
-            widths[weight] = f'" fg:w="{size}" width="{size}" fg:x="'
+            small = size if divisor == 1 else plain(weight / divisor)
+            widths[weight] = f'" fg:w="{size}" width="{small}" fg:x="'
         at = plain(x)
+        left = at if divisor == 1 else plain(x / divisor)
         y = (depth if root_on_top else picture.depth - depth) * ROW
         color, change = changes[index] if changes else ("", "")
         line = "wide " if weight >= wide else ""
         marks.append(
             f'<g class="{line}{color}g{group}{heads[frame]}{amounts[weight]}{change}){tails[frame]}'
-            f'<rect height="16" y="{y}{widths[weight]}{at}" x="{at}"/></g>\n'
+            f'<rect height="{high}" y="{y}{widths[weight]}{at}" x="{left}"/></g>\n'
         )
     return "".join(marks)
 

@@ -87,22 +87,22 @@ def page(sheet: Sheet, options: RenderOptions, unit: str) -> str:
     )
     labels = marks.draw_labels(picture, inner, root_on_top=options.root_on_top)
     whole = plain(picture.total)
-    script = _asset("flamegraph.js")
-    if ticks:
-        script = f"{_asset('axis.js')}\n{script}"
+    assets = ("axis", "flamegraph") if ticks else ("flamegraph",)
+    script, style = ("\n".join(_asset(f"{name}.{kind}") for name in assets) for kind in ("js", "css"))
+    across = plain(picture.total / marks.shrink(picture.total))
     summary = f"{escape(sheet.title)}, {whole} {escape(unit)}"
     # The script and the styles stand first: gzip then packs the frames better.
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:fg="http://github.com/jonhoo/inferno" version="1.1"'
         f' width="{options.width}" height="{height}" viewBox="0 0 {options.width} {height}"{_data(options, unit)}>\n'
         f"<title>{escape(sheet.title)}</title>\n<script><![CDATA[\n{script}\n]]></script>\n"
-        f"<style>{_asset('flamegraph.css')}{sheet.palette.by_day}"
+        f"<style>{style}{sheet.palette.by_day}"
         f"@media screen and (prefers-color-scheme:dark){{{sheet.palette.by_night}}}</style>\n"
         f'<metadata id="narrow">{table.entries}</metadata><metadata id="names">{table.names}</metadata>\n'
         f'<rect id="back" width="100%" height="100%"/>\n'
         f'<text id="title" x="{marks.MARGIN}" y="26">{escape(sheet.title)}</text>\n{notes}{sheet.legend}'
         f'<g id="body" transform="translate(0 {top})">\n{ticks}<g transform="translate(0 {shift})">\n'
-        f'<svg id="frames" x="{marks.MARGIN}" width="{inner}" height="{rows}" viewBox="0 0 {whole} {rows}"'
+        f'<svg id="frames" x="{marks.MARGIN}" width="{inner}" height="{rows}" viewBox="0 0 {across} {rows}"'
         f' preserveAspectRatio="none" total_samples="{whole}" role="tree" aria-label="{summary}">\n'
         f'{sheet.frames}</svg>\n<g id="labels" aria-hidden="true">\n{labels}</g></g>\n'
         f'<g id="below" transform="translate({marks.MARGIN} {shift + rows})">'
@@ -111,7 +111,7 @@ def page(sheet: Sheet, options: RenderOptions, unit: str) -> str:
 
 
 def _data(options: RenderOptions, unit: str) -> str:
-    given = {"unit": unit, "link": options.link, "fluid": "1" if options.fluid else "", "row": str(marks.ROW)}
+    given = {"unit": unit, "link": options.link, "fluid": "1" if options.fluid else ""}
     if options.root_on_top:
         given["down"] = "1"
     return "".join(f' data-{key}="{escape(value)}"' for key, value in given.items() if value)

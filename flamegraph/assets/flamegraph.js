@@ -6,10 +6,11 @@
   const SVG = "http://www.w3.org/2000/svg";
   const by = (id) => root.querySelector("#" + id);
   const [frames, labels, body, legend] = ["frames", "labels", "body", "legend"].map(by);
-  const { unit, link, fluid, row, down } = root.dataset;
-  const ROW = +row;
+  const { unit, link, fluid, down } = root.dataset;
+  const ROW = +frames.querySelector("rect").getAttribute("height") + 1;
   const LEGEND = 258;
   const total = +frames.getAttribute("total_samples") || 1;
+  const divisor = total / frames.getAttribute("viewBox").split(" ")[2] || 1;
   const high = +frames.getAttribute("height");
   const shown = (value, digits) => value.toLocaleString("en", { maximumFractionDigits: digits });
   // Only what changes is written to the document: reading classes back is slow.
@@ -18,7 +19,7 @@
     node[name] = on;
     node.g.classList.toggle(name, on);
   };
-  const percent = (part, whole) => shown((100 * part) / whole, 2) + "%";
+  const percent = (part, whole) => shown((100 * part) / (whole || 1), 2) + "%";
   const make = (name, parent, attributes) => {
     const made = parent.appendChild(document.createElementNS(SVG, name));
     for (const key in attributes) made.setAttribute(key, attributes[key]);
@@ -36,8 +37,8 @@
     g.setAttribute("role", "treeitem");
     return (g.node = {
       g,
-      x: +rect.getAttribute("x"),
-      w: +rect.getAttribute("width"),
+      x: +rect.getAttribute("fg:x"),
+      w: +rect.getAttribute("fg:w"),
       d: down ? y : deepest - y,
       n: head.slice(0, cut),
       info: head.slice(cut + 2, -1),
@@ -72,6 +73,7 @@
   let hits = [];
   let query = "";
   let picked = new Set();
+  let origin = 0;
   let width = 0;
   let cell = 0;
 
@@ -106,7 +108,8 @@
 
   const draw = () => {
     const scale = width / zoomed.w;
-    frames.setAttribute("viewBox", zoomed.x + " 0 " + zoomed.w + " " + high);
+    move(zoomed.w < total / 1e3 && total > 1e5 ? zoomed.x : 0);
+    frames.setAttribute("viewBox", (zoomed.x - origin) / divisor + " 0 " + zoomed.w / divisor + " " + high);
     visible = [];
     rows = [];
     for (const node of nodes) {
@@ -123,6 +126,13 @@
     frames.dispatchEvent(new CustomEvent("drawn", { detail: [zoomed.x, zoomed.w, width] }));
   };
 
+  // Browsers draw with 24 bits of precision: deep in a large picture places must be counted from what is zoomed.
+  const move = (to) => {
+    if (to === origin) return;
+    origin = to;
+    for (const node of nodes) node.g?.lastElementChild.setAttribute("x", (node.x - origin) / divisor);
+  };
+
   const materialise = (node, wanted) => {
     if (!wanted) {
       if (node.g) node.g.remove();
@@ -132,7 +142,7 @@
       node.g.node = node;
       make("title", node.g, {}).textContent = node.n + " (" + node.info + ")";
       const y = ROW * (down ? node.d : deepest - node.d);
-      make("rect", node.g, { x: node.x, width: node.w, y, height: ROW - 1 });
+      make("rect", node.g, { x: (node.x - origin) / divisor, width: node.w / divisor, y, height: ROW - 1 });
       node.wide = node.hit = false;
       mark(node, "hit", hits.includes(node));
     }
@@ -387,7 +397,7 @@
 
   // ---- events
 
-  const move = (key) => {
+  const walk = (key) => {
     if (key === "Home") return select(base, true);
     const line = rows[current.d] || [];
     const here = line.indexOf(current);
@@ -450,7 +460,7 @@
     const press = event.key === "Enter" || event.key === " ";
     if (press && dataset.g) flip(event.target);
     else if (press && node) zoom(node), current.g.focus({ preventScroll: true });
-    else if (/^(Arrow|Home)/.test(event.key)) move(event.key);
+    else if (/^(Arrow|Home)/.test(event.key)) walk(event.key);
     else if (keys[event.key]) actions[keys[event.key]]();
     else return;
     event.preventDefault();

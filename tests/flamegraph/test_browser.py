@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -11,6 +13,7 @@ from flamegraph.options import RenderOptions
 from flamegraph.profile import Frame
 from flamegraph.svg import render
 from tests.flamegraph.chromium import CONTROL, SHIFT, Page, installed, opened, running
+from tests.flamegraph.drawn import SVG
 from tests.flamegraph.profiles import profile
 from tests.flamegraph.redraw import BEFORE
 
@@ -339,6 +342,27 @@ async def test_frames_too_narrow_to_draw_are_found_and_drawn_under_zoom(show: Sh
         assert "thread" in await labels(page)
 
 
+async def test_a_tiny_frame_at_the_end_of_a_huge_picture_is_zoomed_to_the_pixel(show: Show) -> None:
+    huge = profile(("main;all the rest", 3_999_999_900), ("main;tiny;left", 30), ("main;tiny;right", 70))
+    async with show(huge, min_percent=0) as page:
+        tiny = await page.run("[...document.querySelectorAll('#frames > g')].find((g) => g.node.n === 'tiny').node.x")
+        assert tiny == 3_999_999_900
+
+        await page.run("[...document.querySelectorAll('#frames > g')].find((g) => g.node.n === 'tiny')"
+                       ".dispatchEvent(new MouseEvent('click', { bubbles: true }))")  # fmt: skip
+
+        assert (await where(page, "tiny"))[2:] == pytest.approx([10, 1180], abs=0.5)
+        assert (await where(page, "left"))[2:] == pytest.approx([10, 354], abs=0.5)
+        assert (await where(page, "right"))[2:] == pytest.approx([364, 826], abs=0.5)
+        await page.press("Escape")
+        assert (await where(page, "main"))[2:] == [10, 1180]
+
+
+async def test_an_empty_picture_opens(show: Show) -> None:
+    async with show(profile()) as page:
+        assert await search(page, "a") == "0% matched, 0 frames"
+
+
 async def test_the_axis_follows_the_zoom(show: Show) -> None:
     async with show(BEFORE, layout="chart") as page:
         ticks = "[...document.querySelectorAll('#axis text')].map((one) => one.textContent)"
@@ -356,6 +380,19 @@ async def test_the_width_follows_the_window(show: Show) -> None:
         assert (await where(page, "main"))[2:] == [10, 680]
         dock = await page.run("document.querySelector('#dock').getBoundingClientRect().bottom")
         assert dock == 600
+
+
+async def test_at_the_same_width_the_script_leaves_everything_in_its_place(show: Show) -> None:
+    still = ET.fromstring(render(SEEN, RenderOptions()))  # noqa: S314 our own drawing
+    placed = [still.find(f"{SVG}g[@id='body']"), *still.iterfind(f"{SVG}g[@id='legend']/{SVG}g")]
+    expected = [[float(part) for part in re.findall(r"[\d.]+", one.attrib["transform"])] for one in placed if one is not None]
+    async with show() as page:
+        given = await page.run(
+            "[...document.querySelectorAll('#body, #legend > g')].map((one) => one.transform.baseVal[0].matrix)"
+            ".map((matrix) => [matrix.e, matrix.f])"
+        )
+
+    assert sorted(expected) == sorted(given)
 
 
 async def test_a_fixed_width_stays(show: Show) -> None:

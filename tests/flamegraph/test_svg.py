@@ -133,6 +133,13 @@ def test_nothing_seen_is_an_empty_picture() -> None:
     assert [drawn.name for drawn in frames_of(render(profile(), PLAIN))] == ["all"]
 
 
+def test_a_large_total_is_drawn_in_small_numbers_that_browsers_can_hold() -> None:
+    svg = render(profile(("a", 3_999_999_900), ("b", 100)), RenderOptions(min_percent=0))
+
+    assert 'viewBox="0 0 4000000 34" preserveAspectRatio="none" total_samples="4000000000"' in svg
+    assert 'fg:w="100" width="0.1" fg:x="3999999900" x="3999999.9"/>' in svg
+
+
 def test_fractions_keep_their_digits() -> None:
     drawn = frames_of(render(profile(("a", 0.5), ("b", 1.25)), PLAIN))
 
