@@ -40,7 +40,7 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class PackedEntries:
-    """Entries whose stacks are still bytes of Marshal, each a depth and that many integers."""
+    """Entries whose stacks are still bytes of Marshal, each a depth, or 0 where not all are addresses, and its ids."""
 
     keys: Sequence[tuple[int, bytes]]
     order: Sequence[int]
@@ -56,7 +56,7 @@ class PackedEntries:
         above: bytes = b""
         stack: tuple[int, ...] = ()
         for depth, key in self.keys:
-            if len(key) == depth * ADDRESS_SIZE and is_addresses(key, depth):
+            if depth:
                 same = _common(key, above)
                 rest = _addresses(depth - same).unpack_from(key, same * ADDRESS_SIZE)
                 stack = stack[:same] + tuple(map(by_address.get, rest, repeat(unknown)))
@@ -87,14 +87,23 @@ class PackedIntegers:
     count: int
 
     def decoded(self) -> Sequence[int]:
-        """The integers; those of one width, as nearly all timestamps are, without a step for each."""
-        size = ADDRESS_SIZE
-        if len(self.raw) != size * self.count or not is_addresses(self.raw, self.count):
+        """The integers; bignums of one width, as nearly all timestamps are, without a step for each."""
+        width = _bignum_width(self.raw, self.count)
+        if not width:
             return [decode_integer(each) for each in ONE_INTEGER.findall(self.raw)]
         wide = bytearray(8 * self.count)
-        for place in range(6):
-            wide[place::8] = self.raw[3 + place :: size]
+        for place in range(3, width):
+            wide[place - 3 :: 8] = self.raw[place::width]
         return array("Q", bytes(wide))
+
+
+def _bignum_width(raw: bytes, count: int) -> int:
+    """How many bytes each integer takes, where all are positive bignums of one width, or 0."""
+    width = len(raw) // count if count else 0
+    if width not in (7, 9, 11) or width * count != len(raw):
+        return 0
+    head = (b"l", b"+", bytes([(width - 3) // 2 + 5]))
+    return width if all(raw[place::width] == each * count for place, each in enumerate(head)) else 0
 
 
 def is_addresses(key: bytes, count: int) -> bool:
@@ -136,26 +145,26 @@ class _Different:
         key = data[pos : pos + depth * ADDRESS_SIZE]
         if len(key) == depth * ADDRESS_SIZE and is_addresses(key, depth):
             self.addresses[key] = len(self.keys)
-            return self.append(depth, key, depth)
+            return self.append((depth, key), depth)
         end = skip(data, pos, depth)
         if not end:
             return -1
         key = data[pos:end]
         index = self.mixed.get(key)
         if index is None:
-            index = self.mixed[key] = self.append(depth, key, count_bignums(key))
+            index = self.mixed[key] = self.append((0, key), count_bignums(key))
         return index
 
-    def append(self, depth: int, key: bytes, numbered: int) -> int:
+    def append(self, key: tuple[int, bytes], numbered: int) -> int:
         """The index of a new stack."""
-        self.keys.append((depth, key))
+        self.keys.append(key)
         self.numbered.append(numbered)
         return len(self.keys) - 1
 
 
 def count_bignums(raw: bytes) -> int:
     """How many of the integers are numbered objects of Marshal."""
-    return sum(each[:1] == b"l" for each in ONE_INTEGER.findall(raw)) if b"l+" in raw else 0
+    return sum([each[:1] == b"l" for each in ONE_INTEGER.findall(raw)]) if b"l+" in raw else 0
 
 
 def read_entries(data: bytes, pos: int, length: int) -> tuple[PackedEntries, int, int] | None:
@@ -193,8 +202,9 @@ def read_entries(data: bytes, pos: int, length: int) -> tuple[PackedEntries, int
 
 def read_integers(data: bytes, pos: int, length: int) -> tuple[PackedIntegers, int, int] | None:
     """Skip over an array of integers, keeping its bytes; the same contract as `read_entries`."""
-    raw = data[pos : pos + ADDRESS_SIZE * length]
-    if len(raw) == ADDRESS_SIZE * length and is_addresses(raw, length):
+    width = 2 * data[pos + 2] - 7
+    raw = data[pos : pos + width * length]
+    if length > FEW and _bignum_width(raw, length) == width:
         return PackedIntegers(raw, length), pos + len(raw), length
     end = skip(data, pos, length)
     if not end or end > len(data):
