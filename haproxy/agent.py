@@ -75,6 +75,7 @@ class Agent:
     async def begin(self) -> None:
         """Meet the workers that run, so that a first report can be made."""
         await self.workers.begin()
+        self._found()
         self._sum_up()
 
     async def run(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from fleet.presence import Presence
+from fleet.presence import Presence, end
 from fleet.snapshot_file import snapshot_file
 from fleet.store.opening import open_noticeboard
 from haproxy.agent import Agent
@@ -70,16 +70,16 @@ async def _run(settings: Settings) -> None:
     board = open_noticeboard(settings)
     presence = Presence(agent, board, snapshot_file(settings, agent.id), log.warning)
     await agent.begin()
-    ended = asyncio.Event()
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, agent.look_at_files)
+        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, agent.look_at_files)
+    loops = [loop.create_task(presence.run()), loop.create_task(agent.run()), loop.create_task(_ended(ended))]
     try:
-        async with asyncio.TaskGroup() as group:
-            loops = [group.create_task(presence.run()), group.create_task(agent.run())]
-            await ended.wait()
-            for loop in loops:
-                loop.cancel()
+        done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+        for over in done:
+            over.result()
+        await end(loops, every_s=0.1)
         if await serving_worker(places(settings)) is None and not agent.workers.old:
             await presence.leave()
             log.info("ended with HAProxy")
@@ -87,6 +87,10 @@ async def _run(settings: Settings) -> None:
             log.info("ended; HAProxy goes on with what it has")
     finally:
         await board.aclose()
+
+
+async def _ended(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 @contextmanager

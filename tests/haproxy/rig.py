@@ -200,7 +200,7 @@ async def rig(
             if started:
                 await made.start_haproxy()
                 made.start_agent()
-                await until(lambda: made.reading() is not None, "the agent reports")
+                await until(lambda: "a worker serves" in made.log(), "the agent begins")
             yield made
         except BaseException:
             print(made.log())
