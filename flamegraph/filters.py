@@ -17,8 +17,10 @@ Gc = Literal["separate", "attach", "drop"]
 
 # Recursion through up to so many methods is found; runs of longer cycles are left as they are.
 LONGEST_CYCLE: Final = 8
-# A pause of so many intervals is more than one slow call that hid some signals.
+# A pause of so many intervals, and of so many microseconds, is more than one slow call that hid some signals; on the
+# CPU's clock also more than a sleep, during which none come.
 GAP_INTERVALS: Final = 20
+GAP_US: Final = {"wall": 5_000, "cpu": 100_000}
 
 Stack = tuple[int, ...]
 
@@ -174,7 +176,7 @@ def longest_pause(profile: Profile) -> tuple[int, int]:
         for start, later, weight in zip(starts, starts[1:], profile.weights, strict=False)
     )
     pause, at = max((time, at) for at, time in enumerate(lasting, 1))
-    return (at if pause > GAP_INTERVALS * interval else 0), pause
+    return (at if pause > max(GAP_INTERVALS * interval, GAP_US.get(profile.mode, 0)) else 0), pause
 
 
 def weigh(profile: Profile, weight: Weight) -> Profile:

@@ -18,6 +18,9 @@ STEP_SHARE: Final = 0.7
 # A missed sample makes a step of one interval and a little.
 MISSED_SHARE: Final = 0.1
 
+# More steps than these are the noise of a busy machine.
+MOST_STEPS: Final = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -44,7 +47,7 @@ class Clock:
         steps = [each for each in found if each[0] >= STEP_SHARE * self.interval]
         missing = [each for each in steps if self._is_missed(each[0])][: self.missed]
         left = [each for each in steps if each not in missing]
-        return max(left)[1] if left else None
+        return max(left)[1] if 0 < len(left) <= MOST_STEPS else None
 
     def _is_missed(self, step: int) -> bool:
         times, rest = divmod(step, self.interval)
