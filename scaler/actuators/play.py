@@ -11,7 +11,6 @@ import shutil
 import signal
 import tempfile
 import time
-from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +47,7 @@ class Outcome:
     statistics: dict[str, dict[str, Any]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     unreachable: dict[str, str] = field(default_factory=dict)
-    words: deque[str] = field(default_factory=lambda: deque(maxlen=5))
+    words: list[str] = field(default_factory=list)
     ending: str = "unfinished"
 
     def reason(self, *hosts: str) -> str:
@@ -59,25 +58,31 @@ class Outcome:
                     return said[host]
         if self.ending != "failed":
             return f"the play gave no result ({self.ending})"
-        return one_line("the play failed: " + " ".join(self.words or ["without a word"]))
+        if self.failures:
+            return next(reversed(self.failures.values()))  # of a host that is no target, such as localhost
+        errors = [number for number, line in enumerate(self.words) if "ERROR" in line]
+        told = self.words[errors[0] :] if errors else self.words[-3:]
+        return one_line("the play failed: " + " ".join(told or ["without a word"]))
 
     def hear(self, event: Mapping[str, Any]) -> None:
         """Take in one event of the runner."""
         data: Mapping[str, Any] = event.get("event_data") or {}
-        result = data.get("res") if isinstance(data.get("res"), dict) else {}
+        result: Mapping[str, Any] = data["res"] if isinstance(data.get("res"), dict) else {}
+        said = result.get("msg")
         match event.get("event"):
             case "runner_on_ok":
-                for key, value in ((result or {}).get("ansible_stats") or {}).get("data", {}).items():
+                for key, value in (result.get("ansible_stats") or {}).get("data", {}).items():
                     if isinstance(value, dict):
                         self.statistics.setdefault(key, {}).update(value)
             case "runner_on_failed":
-                self.failures[data["host"]] = one_line(f"{data.get('task')}: {(result or {}).get('msg', 'it failed')}")
+                self.failures[data["host"]] = one_line(f"{data.get('task')}: {said or 'it failed'}")
             case "runner_on_unreachable":
-                self.unreachable[data["host"]] = one_line(
-                    f"host {data['host']} cannot be reached: {(result or {}).get('msg', '')}"
+                host = data["host"]
+                self.unreachable[host] = one_line(
+                    f"host {host} cannot be reached: {said or 'Ansible does not say why'}"
                 )
             case "error" | "verbose" | "warning":
-                self.words.extend(line for line in str(event.get("stdout", "")).splitlines() if line.strip())
+                self.words += [line for line in str(event.get("stdout", "")).splitlines() if line.strip()]
             case _:
                 pass
 
@@ -130,7 +135,7 @@ class Stage:
         """Run it to its end, or for `timeout_s` and `extra_s`; each pull of images adds `pull_s`."""
         outcome = Outcome()
         watch = _Watch(outcome, self.timeout_s + extra_s, pull_s)
-        with self._private() as private:
+        with self.private_folder() as private:
             _write(private / "vars.yml", to_yaml(variables))
             config = self._configured(private, playbook)
             runner = Runner(
@@ -166,7 +171,8 @@ class Stage:
         return config
 
     @contextmanager
-    def _private(self) -> Iterator[Path]:
+    def private_folder(self) -> Iterator[Path]:
+        """A folder that nobody else can read, gone at the end; its name says whose it is."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = Path(tempfile.mkdtemp(prefix=f"{_owner(os.getpid())}.", dir=self.folder))
         try:
