@@ -51,7 +51,7 @@ def step(policy: Policy, state: State, event: Event) -> Step:
             _tick(turn, event)
         case Elected() | Deposed() | Refused() | Adopted():
             take_term(turn, event)
-            if turn.acting:
+            if turn.acting and turn.moved:
                 decide(turn)
                 reconcile(turn)
         case Published() | Unpublished():

@@ -179,3 +179,5 @@ def _not_found(turn: Turn, event: Adopted, backend: Backend, before: Instance | 
     else:
         reason = f"host {backend.host} does not answer: kept as it was"
         turn.enter(before or _listed(backend), backend.phase, reason)
+        if backend.phase is Phase.STARTING:  # it may have been started; not again, its deadline decides
+            turn.put(replace(turn.instances[backend.name], acted=True))

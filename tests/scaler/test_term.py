@@ -275,3 +275,11 @@ def test_a_term_runs_out_one_ttl_after_its_renewal_was_sent() -> None:
     machine.wait(0.1)
     machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 3)))
     assert 2 == machine.state.desired
+
+
+def test_a_start_on_a_silent_host_is_not_ordered_again() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.adopt(memory=remembered(web1=Phase.STARTING, desired=1), answered=())
+    machine.publish()
+    assert ({"web1": "starting"}, []) == (machine.phases(), machine.started())

@@ -1,0 +1,192 @@
+"""What must hold of every single step, whatever happened before: assertions over (before, event, step)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fleet.backend import CAPACITY, LEAVING, Backend, Phase
+from scaler.machine import step
+from scaler.messages import (
+    Adopted,
+    Closed,
+    Deposed,
+    Event,
+    Ordered,
+    Publish,
+    Refused,
+    Report,
+    Start,
+    Stop,
+    Tick,
+)
+from scaler.state import Policy, State
+from scaler.transitions import TRANSITIONS, deadline_s
+from tests.scaler.builders import happenings
+
+if TYPE_CHECKING:
+    from scaler.turn import Step
+
+ROWS = {(before, after) for (before, _), after in TRANSITIONS.items()}
+
+
+def acting(state: State, now: float) -> bool:
+    term = state.term
+    return state.adopted and term is not None and term.act_from <= now < term.act_until
+
+
+def phases(state: State) -> dict[str, Phase]:
+    return {name: instance.phase for name, instance in state.instances.items()}
+
+
+def count(state: State, *wanted: Phase) -> int:
+    return sum(phase in wanted for phase in phases(state).values())
+
+
+@dataclass
+class Watcher:
+    """Checks every step; remembers what was published and which names were started."""
+
+    policy: Policy
+    accepted: Mapping[str, Backend] = field(default_factory=dict)
+    started: set[str] = field(default_factory=set)
+
+    def check(self, before: State, event: Event, taken: Step) -> None:
+        """All of it, for one step. `accepted` is what the store had taken before it."""
+        self._pure(before, event, taken)
+        self._effects(event, taken)
+        self._acts(event, taken)
+        self._moves(before, event, taken)
+        self._drains(before, event, taken)
+        self._limits(before, event, taken)
+        self._told(before, event, taken)
+        self._state_named(event, taken)
+
+    def _pure(self, before: State, event: Event, taken: Step) -> None:
+        kept = copy.deepcopy(before)
+        assert taken == step(self.policy, before, event)
+        assert kept == before
+
+    def _effects(self, event: Event, taken: Step) -> None:
+        kinds = [type(effect) for effect in taken.effects]
+        assert not (Publish in kinds and (Start in kinds or Stop in kinds)), "a step that publishes acts"
+        assert kinds.count(Publish) + kinds.count(Report) <= 1
+        if not acting(taken.state, event.now):
+            assert not {Publish, Report, Start, Stop} & set(kinds), "acts or writes outside its term"
+        state = taken.state
+        assert state.published <= state.version
+        if state.publishing is not None:
+            assert state.published < state.publishing <= state.version
+        for effect in taken.effects:
+            if isinstance(effect, Publish):
+                assert phases(state) == {name: backend.phase for name, backend in effect.change.backends.items()}
+                assert state.serial == effect.change.serial
+
+    def _acts(self, event: Event, taken: Step) -> None:
+        for effect in taken.effects:
+            if isinstance(effect, Stop):
+                assert self.accepted[effect.name].phase in {Phase.STOPPING, Phase.FAILED}
+            if isinstance(effect, Start):
+                for place in effect.placements:
+                    assert self.accepted[place.name].phase is Phase.STARTING
+                    assert place.name not in self.started, "a name was started twice"
+                    self.started.add(place.name)
+        del event
+
+    def _moves(self, before: State, event: Event, taken: Step) -> None:
+        was, now = phases(before), phases(taken.state)
+        assert before.serial <= taken.state.serial
+        for name, instance in taken.state.instances.items():
+            number = int(name.removeprefix(self.policy.app))
+            assert number <= taken.state.serial
+            limit = deadline_s(self.policy.life, instance.phase, self.policy.pull_s)
+            assert instance.deadline == (None if limit is None else instance.since + limit)
+            assert (instance.generation is None) == (instance.version > taken.state.published)
+        if isinstance(event, Adopted):
+            left = {name for name, backend in self.accepted.items() if backend.phase in LEAVING}
+            assert not any(now.get(name) in CAPACITY for name in left), "a leaving one came back"
+            return
+        for name in was.keys() & now.keys():
+            assert was[name] is now[name] or (was[name], now[name]) in ROWS
+        for name in now.keys() - was.keys():
+            assert now[name] in {Phase.STARTING, Phase.STOPPING}
+            assert now[name] is Phase.STOPPING or int(name.removeprefix(self.policy.app)) > before.serial
+        assert all(was[name] in {Phase.STOPPING, Phase.FAILED} for name in was.keys() - now.keys())
+
+    def _drains(self, before: State, event: Event, taken: Step) -> None:
+        if isinstance(event, Adopted):
+            return
+        was, now = phases(before), phases(taken.state)
+        released = [name for name in now if (was.get(name), now[name]) == (Phase.SERVING, Phase.DRAINING)]
+        silent = isinstance(event, Tick) and event.sighting is not None and bool(event.sighting.silent)
+        if released and not taken.state.closing:
+            assert count(taken.state, Phase.SERVING) >= self.policy.sizes.min
+            assert not silent, "a drain was chosen while a proxy is missing"
+        for name, phase in now.items():
+            if (was.get(name), phase) != (Phase.DRAINING, Phase.STOPPING):
+                continue
+            instance = before.instances[name]
+            if isinstance(event, Tick) and (instance.deadline or 0.0) > event.now:
+                assert event.sighting is not None
+                assert not silent
+                for reading in event.sighting.readings:
+                    assert instance.generation is not None
+                    assert instance.generation <= reading.generation
+                    assert reading.backends is not None
+                    assert name not in reading.backends or not reading.backends[name].in_flight
+
+    def _limits(self, before: State, event: Event, taken: Step) -> None:
+        sizes, state = self.policy.sizes, taken.state
+        ordered = [name for name in state.instances if name not in before.instances and not isinstance(event, Adopted)]
+        if any(state.instances[name].phase is Phase.STARTING for name in ordered):
+            assert count(state, *CAPACITY) <= sizes.max + self.policy.life.surge
+            assert not state.closing
+        if not acting(state, event.now) or state.closing or not event_decides(event):
+            return
+        assert sizes.min <= state.desired <= sizes.max
+        down = state.desired < min(before.desired, sizes.max)
+        if down and state.manual is None and not isinstance(event, Ordered | Adopted | Closed):
+            assert isinstance(event, Tick)
+            assert state.load is not None, "down on missing data"
+            assert state.load.full, "down without a full window"
+            assert event.sighting is not None
+            assert not event.sighting.silent, "down while a proxy is missing"
+            assert not state.paused
+
+    def _told(self, before: State, event: Event, taken: Step) -> None:
+        if isinstance(event, Adopted):
+            return
+        told = [*happenings(taken), *taken.state.untold]
+        named = {(one.subject, one.before, one.after) for one in told if one.kind == "instance" and all(one.reasons)}
+        was, now = phases(before), phases(taken.state)
+        for name in was.keys() | now.keys():
+            first, then = was.get(name, ""), now.get(name, Phase.GONE)
+            if first != then:
+                assert (name, first, then) in named, f"{name} became {then} without a word"
+        if before.desired != taken.state.desired:
+            assert any(one.kind == "decision" and one.reasons for one in told)
+        if isinstance(event, Deposed | Refused):
+            assert before.instances == taken.state.instances
+
+    def _state_named(self, event: Event, taken: Step) -> None:
+        state = taken.state
+        if not acting(state, event.now):
+            return
+        minimum = 0 if state.closing else self.policy.sizes.min
+        serving = [one for one in state.instances.values() if one.phase is Phase.SERVING]
+        live = [proxy.generation for proxy in state.proxies.values() if proxy.silent_since is None]
+        moving = count(state, Phase.STARTING, Phase.WARMING, *LEAVING)
+        if moving or len(serving) < max(minimum, state.desired):
+            expected = "BUSY"
+        elif any(one.generation is None or one.generation > seen for one in serving for seen in live):
+            expected = "READY"
+        else:
+            expected = "IDLE" if len(serving) <= minimum else "UP"
+        assert expected == state.fleet_state
+
+
+def event_decides(event: Event) -> bool:
+    """Whether the machine may decide a count at this event; single looks and answers leave it as it was."""
+    return isinstance(event, Ordered | Adopted) or (isinstance(event, Tick) and not event.detail)
