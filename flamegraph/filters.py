@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from flamegraph.collector import towers
+from flamegraph.pause import longest_pause
 from flamegraph.profile import Profile, ProfileError
 
 if TYPE_CHECKING:
@@ -17,11 +18,6 @@ Gc = Literal["separate", "attach", "drop"]
 
 # Recursion through up to so many methods is found; runs of longer cycles are left as they are.
 LONGEST_CYCLE: Final = 8
-# A pause of so many intervals, and of so many microseconds, is more than one slow call that hid some signals; on the
-# CPU's clock also more than a sleep, during which none come.
-GAP_INTERVALS: Final = 20
-GAP_US: Final = {"wall": 5_000, "cpu": 100_000}
-
 Stack = tuple[int, ...]
 
 
@@ -161,22 +157,9 @@ def last_segment(profile: Profile) -> Profile:
         weights=profile.weights[at:],
         starts_us=[each - first for each in profile.starts_us[at:]],
         stopped_us=None if profile.stopped_us is None else profile.stopped_us - first,
-        warnings=[*profile.warnings, note],
+        warnings=[*(each for each in profile.warnings if "--last-segment" not in each), note],
         restart=None,
     )
-
-
-def longest_pause(profile: Profile) -> tuple[int, int]:
-    """The entry after the longest time without samples, or 0 where none is long, and that time in microseconds."""
-    starts, interval = profile.starts_us, profile.interval
-    if not starts or not interval or len(starts) < 2:
-        return 0, 0
-    lasting = (
-        later - start - int(weight - 1) * interval
-        for start, later, weight in zip(starts, starts[1:], profile.weights, strict=False)
-    )
-    pause, at = max((time, at) for at, time in enumerate(lasting, 1))
-    return (at if pause > max(GAP_INTERVALS * interval, GAP_US.get(profile.mode, 0)) else 0), pause
 
 
 def weigh(profile: Profile, weight: Weight) -> Profile:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from flamegraph.collector import towers
+from flamegraph.pause import warned
 from flamegraph.profile import Frame, FrameTotals, Profile, ProfileError
 from flamegraph.readers.marshal import load
 from flamegraph.readers.marshal_values import RubyObject
@@ -85,7 +86,7 @@ def from_table(table: Table, title: str = "", source: str = NAME, *, ordered: bo
     starts = clock.starts if clock else None
     metadata = table.get("metadata")
     metadata = {sound(str(key)): value for key, value in metadata.items()} if isinstance(metadata, dict) else {}
-    return Profile(
+    found = Profile(
         frames=frames,
         stacks=stacks,
         order=entries.order,
@@ -103,6 +104,7 @@ def from_table(table: Table, title: str = "", source: str = NAME, *, ordered: bo
         gc_samples=_integer(table, "gc_samples"),
         totals=() if stacks else _totals(listed, len(frames), index_of, _integer(table, "samples") or 0),
     )
+    return warned(found) if starts else found
 
 
 def _integer(table: Table, key: str) -> int | None:

@@ -126,6 +126,14 @@ def test_times_that_are_not_one_for_each_sample_are_left_out() -> None:
     assert list(found.warnings) == ["2 timestamps for 3 samples: times are left out"]
 
 
+def test_a_long_time_without_samples_is_a_warning() -> None:
+    found = flamegraph.read(profile([1, 1, 2, 1, 2, 1], FRAMES, raw_sample_timestamps=[0, 1000, 900_000]))
+
+    assert list(found.warnings) == [
+        "no samples for 899 ms: the 2 before may be of a request that crashed earlier; --last-segment leaves them out"
+    ]
+
+
 def test_negative_deltas_do_not_matter() -> None:
     found = flamegraph.read(profile([1, 1, 2], FRAMES, raw_timestamp_deltas=[-5, -(1 << 50)]))
 
