@@ -63,7 +63,7 @@ class Client:
             writer.write(self._text(kind))
             answer = await _read_answer(reader)
             if answer.status != 200 or (kind is Kind.POST and answer.body != self.body):
-                raise ValueError(f"{kind}: answer {answer.status} of {len(answer.body)} bytes")
+                raise ValueError(f"answer {answer.status} of {len(answer.body)} bytes")
             if kind is Kind.KEPT and answer.headers.get("connection", "").lower() != "close":
                 self._idle.append(connection)
         finally:
@@ -104,17 +104,17 @@ class Client:
         )
         answer = await _read_answer(reader)
         if answer.status != 101:
-            raise ValueError(f"websocket: answer {answer.status}")
+            raise ValueError(f"answer {answer.status}")
         for number in range(MESSAGES):
             text = f"message {number}".encode()
             writer.write(frame(TEXT, text, os.urandom(4)))
             if await read_frame(reader) != (TEXT, text):
-                raise ValueError("websocket: another message came back than was sent")
+                raise ValueError("another message came back than was sent")
             await asyncio.sleep(self.slow_s / MESSAGES)
         writer.write(frame(CLOSE, (1000).to_bytes(2, "big"), os.urandom(4)))
         opcode, _ = await read_frame(reader)
         if opcode != CLOSE:
-            raise ValueError(f"websocket: frame {opcode} instead of a close")
+            raise ValueError(f"frame {opcode} instead of a close")
         return answer
 
 
