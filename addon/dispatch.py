@@ -56,12 +56,12 @@ class Dispatch:
     def register(self, addon: Any) -> Any:  # noqa: ANN401  # mitmproxy's own signature
         """As mitmproxy does, and search again."""
         self.clear()
-        return type(self._manager).register(self._manager, addon)  # type: ignore[no-untyped-call]
+        return type(self._manager).register(self._manager, addon)
 
     def remove(self, addon: Any) -> None:  # noqa: ANN401  # mitmproxy's own signature
         """As mitmproxy does, and search again."""
         self.clear()
-        type(self._manager).remove(self._manager, addon)  # type: ignore[no-untyped-call]
+        type(self._manager).remove(self._manager, addon)
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
         """Call the hook in all addons, in order, then `update` where the hook was about a flow."""
@@ -78,7 +78,7 @@ class Dispatch:
                 await _call_all(updates[1], [message])
 
     def _plan(self, event: hooks.Hook) -> tuple[str, tuple[Call, ...]]:
-        addons = traverse(self._manager.chain)  # type: ignore[no-untyped-call]
+        addons = traverse(self._manager.chain)
         calls = tuple(call for addon in addons if callable(call := getattr(addon, event.name, None)))
         plan = self._plans[type(event)] = fields(event)[0].name, calls  # type: ignore[arg-type]
         return plan

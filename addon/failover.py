@@ -44,7 +44,7 @@ class Failover:
         Each request of an HTTP/2 client takes a connection of its own here, and the sixth event stream would wait
         until one of the first five ends.
         """
-        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)  # type: ignore[no-untyped-call]
+        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
         if handler is not None:
             handler.max_conns = defaultdict(lambda: asyncio.Semaphore(MAX_CONNECTIONS))
 

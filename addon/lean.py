@@ -87,7 +87,7 @@ class Lean:
         if first or before != self._out:
             log.info("stoker: left out of the hooks: %s", ", ".join(map(_name, self._out)) or "nothing")
         self._hasten(on=ctx.options.stoker_lean)
-        everything = set(ctx.options.keys())  # type: ignore[no-untyped-call]
+        everything = set(ctx.options.keys())
         for addon in before:
             if addon not in self._out:
                 manager.invoke_addon_sync(addon, hooks.ConfigureHook(everything))
@@ -109,13 +109,13 @@ class Lean:
             self._dispatch = None
         if self._dispatch is not None:
             self._dispatch.clear()
-        asked = dict(ctx.options.items())["termlog_verbosity"].value  # type: ignore[no-untyped-call]
+        asked = dict(ctx.options.items())["termlog_verbosity"].value
         chatter.setLevel(logging.WARNING if on and asked in (optmanager.unset, "error") else logging.NOTSET)
 
 
 async def _tell_done(addons: list[Any]) -> None:
     for addon in addons:
-        await ctx.master.addons.invoke_addon(addon, hooks.DoneHook())  # type: ignore[no-untyped-call]
+        await ctx.master.addons.invoke_addon(addon, hooks.DoneHook())
 
 
 def _name(addon: object) -> str:

@@ -80,7 +80,7 @@ class Lifecycle:
     async def _leave(self, task: asyncio.Task[None]) -> None:
         plane, limit_s = self._configuration.plane, self._configuration.settings.proxy.drain_s
         deadline_s = monotonic() + limit_s + FLUSH_S
-        proxyserver: Proxyserver = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
+        proxyserver: Proxyserver = ctx.master.addons.get("proxyserver")
         transports = _client_transports(proxyserver)
         await proxyserver.servers.update([])
         plane.drain()

@@ -65,9 +65,7 @@ class Configuration:
         if self.ready:
             changed = sorted(set(updated) & ({name for name, *_ in OPTIONS} | {"mode"}))
             if changed:
-                raise exceptions.OptionsError(  # type: ignore[no-untyped-call]
-                    f"stoker: {changed[0]} cannot be changed while the proxy runs"
-                )
+                raise exceptions.OptionsError(f"stoker: {changed[0]} cannot be changed while the proxy runs")
             return
         if "mode" not in updated:
             return
@@ -76,7 +74,7 @@ class Configuration:
         except (SettingsError, ValueError) as error:
             log.error("stoker: %s", "; ".join(str(error).splitlines()))  # noqa: TRY400  # one line is wanted
             # Nothing listens in the moment before mitmdump has noticed.
-            ctx.options.update(server=False)  # type: ignore[no-untyped-call]
+            ctx.options.update(server=False)
         else:
             self.ready = True
             _complete_options()
@@ -115,6 +113,6 @@ def _refuse_password_in_arguments(url: str | None) -> None:
 
 
 def _complete_options() -> None:
-    options = dict(ctx.options.items())  # type: ignore[no-untyped-call]
+    options = dict(ctx.options.items())
     unset = {name: value for name, value in NEEDED.items() if options[name].value is optmanager.unset}
-    ctx.options.update(**unset)  # type: ignore[no-untyped-call]
+    ctx.options.update(**unset)

@@ -17,7 +17,7 @@ class Pruned:
 
     def running(self) -> None:
         """Cut the chain."""
-        out = [ctx.master.addons.get(name) for name in ACTS_WITH]  # type: ignore[no-untyped-call]
+        out = [ctx.master.addons.get(name) for name in ACTS_WITH]
         ctx.master.addons.chain = [addon for addon in ctx.master.addons.chain if addon not in out]
 
 
