@@ -449,6 +449,8 @@
   };
 
   const pressed = (event) => {
+    // Inside of another page its own fields keep their keys.
+    if (event.target !== input && /input|area|select/i.test(event.target.tagName)) return;
     const control = event.ctrlKey || event.metaKey;
     if (event.key === "F3" || (control && event.key === "f")) {
       event.preventDefault();

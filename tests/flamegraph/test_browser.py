@@ -385,7 +385,9 @@ async def test_the_width_follows_the_window(show: Show) -> None:
 async def test_at_the_same_width_the_script_leaves_everything_in_its_place(show: Show) -> None:
     still = ET.fromstring(render(SEEN, RenderOptions()))  # noqa: S314 our own drawing
     placed = [still.find(f"{SVG}g[@id='body']"), *still.iterfind(f"{SVG}g[@id='legend']/{SVG}g")]
-    expected = [[float(part) for part in re.findall(r"[\d.]+", one.attrib["transform"])] for one in placed if one is not None]
+    expected = [
+        [float(part) for part in re.findall(r"[\d.]+", one.attrib["transform"])] for one in placed if one is not None
+    ]
     async with show() as page:
         given = await page.run(
             "[...document.querySelectorAll('#body, #legend > g')].map((one) => one.transform.baseVal[0].matrix)"
@@ -462,10 +464,13 @@ async def test_without_scripts_the_picture_is_complete(browser: str, tmp_path: P
 
 async def test_it_works_inside_of_another_page(browser: str, tmp_path: Path) -> None:
     inside = render(SEEN, RenderOptions())
-    (tmp_path / "page.html").write_text(f"<!doctype html><title>x</title><p>A page</p>{inside}", encoding="utf-8")
+    (tmp_path / "page.html").write_text(f"<!doctype html><title>x</title><p>A page</p><textarea></textarea>{inside}", encoding="utf-8")
     async with opened(browser) as page:
         await page.open(f"file://{tmp_path / 'page.html'}")
 
         await click(page, "load")
+        await page.run("document.querySelector('textarea').focus()")
+        await press(page, "u", "c")
 
         assert (await where(page, "load"))[3] > 1000
+        assert await page.run("document.querySelector('textarea').value") == "uc"
