@@ -48,7 +48,7 @@ def event_from_json(data: dict[str, Any]) -> Event:
 
 
 class TraceFile:
-    """A trace on disk; past `limit` bytes the file is kept as `<name>.1` and a new one begins."""
+    """A trace on disk; past `limit` bytes, and at a restart, it is kept as `<name>.1` and a new one begins."""
 
     def __init__(self, path: Path, policy: Policy, state: State, limit: int) -> None:
         self.path = path
@@ -62,7 +62,6 @@ class TraceFile:
         """Write one line; the next file begins before it where this one is full."""
         if self._file.tell() >= self._limit:
             self._file.close()
-            self.path.replace(self.path.with_name(self.path.name + ".1"))
             self._file = self._begin()
         line = {"event": to_json(event), "effects": [to_json(effect) for effect in taken.effects], "notes": taken.notes}
         self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
@@ -74,6 +73,8 @@ class TraceFile:
         self._file.close()
 
     def _begin(self) -> IO[str]:
+        if self.path.exists():
+            self.path.replace(self.path.with_name(self.path.name + ".1"))
         file = self.path.open("w", encoding="utf-8")
         head = {
             "trace": VERSION,
