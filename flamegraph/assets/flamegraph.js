@@ -15,7 +15,7 @@
   const shown = (value, digits) => value.toLocaleString("en", { maximumFractionDigits: digits });
   // Only what changes is written to the document: reading classes back is slow.
   const mark = (node, name, on) => {
-    if (!node.g || node[name] === on) return;
+    if (!node.g || !!node[name] === on) return;
     node[name] = on;
     node.g.classList.toggle(name, on);
   };
