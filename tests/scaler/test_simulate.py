@@ -76,7 +76,7 @@ def test_a_store_that_is_gone_blinds_the_ticks_and_ends_the_term() -> None:
 def test_a_publication_into_a_gone_store_fails() -> None:
     faults = Faults(store_gone=((9.5, 10.5),))
     events = played(Course(steps((1.0, 40.0)), until_s=12.0, faults=faults))
-    assert [10.0, 10.0] == [round(event.now, 1) for event in events if isinstance(event, Unpublished)]
+    assert [10.0, 10.1] == [round(event.now, 1) for event in events if isinstance(event, Unpublished)]
 
 
 def test_a_killed_scaler_is_followed_by_another_once_its_lease_has_run_out() -> None:
