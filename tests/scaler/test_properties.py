@@ -198,6 +198,8 @@ def courses(draw: st.DrawFn) -> Course:
         for number, (at, kind, size) in enumerate(sorted(orders, key=lambda order: order[0]), start=1)
     ]
     hosts = draw(st.sampled_from([("local",), ("a", "b")]))
+    wiped = tuple(sorted(draw(st.lists(times, max_size=2))))
+    killed = () if wiped else tuple(sorted(set(draw(st.lists(times, max_size=2)))))  # both: nobody knows the numbers
     silent = st.tuples(st.sampled_from(hosts), spans)
     return Course(
         rps=steps(*((rate, 60.0 * (number + 1)) for number, rate in enumerate(parts))),
@@ -220,10 +222,10 @@ def courses(draw: st.DrawFn) -> Course:
             crashes=draw(st.dictionaries(st.integers(1, 8).map(lambda number: f"{APP}{number}"), times, max_size=3)),
             sick=draw(st.dictionaries(st.integers(1, 8).map(lambda number: f"{APP}{number}"), spans, max_size=2)),
             store_gone=tuple(draw(st.lists(spans, max_size=2))),
-            store_wiped=tuple(sorted(draw(st.lists(times, max_size=2)))),
+            store_wiped=wiped,
             proxy_silent=tuple(draw(st.lists(st.tuples(st.integers(0, 1), spans), max_size=2))),
             host_silent=tuple(draw(st.lists(silent, max_size=1))),
-            killed=tuple(sorted(set(draw(st.lists(times, max_size=2))))),
+            killed=killed,
         ),
     )
 

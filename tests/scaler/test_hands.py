@@ -1,0 +1,145 @@
+"""Acts in the background: every order is answered, one census at a time, a bug of a hand is a failure."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fleet.registry import Memory
+from fleet.settings import InstanceSettings
+from scaler.hands import Hands
+from scaler.messages import (
+    Adopted,
+    Census,
+    Counted,
+    Event,
+    Outcome,
+    Placement,
+    Start,
+    StartFailed,
+    Stop,
+    StopFailed,
+    Stopped,
+)
+from tests.scaler.builders import SPEC, found
+from tests.scaler.rig import AtOnce, HandClock, ScriptedActuator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scaler.actuators.actuator import Failed, Started, StartOrder
+
+START = Start((Placement("web1", "local", SPEC), Placement("web2", "local", SPEC)))
+
+
+class Kit:
+    def __init__(self, actuator: ScriptedActuator | None = None) -> None:
+        self.actuator = actuator or ScriptedActuator(HandClock())
+        self.answers: list[Event] = []
+        self.asked: list[Mapping[str, str]] = []
+        definitions = {SPEC: InstanceSettings()}
+        self.hands = Hands(self.actuator, definitions, self._once, self.answers.append, lambda: 7.0, 2)
+        for pool in (self.hands._starts, self.hands._stops, self.hands._counts):
+            pool.shutdown()
+        self.hands._starts = self.hands._stops = self.hands._counts = AtOnce()
+
+    def _once(self, urls: Mapping[str, str]) -> Mapping[str, Outcome]:
+        self.asked.append(urls)
+        return {name: Outcome.READY if name == "web1" else Outcome.BAD for name in urls}
+
+
+class Broken(ScriptedActuator):
+    def start(self, orders: Sequence[StartOrder]) -> list[Started | Failed]:
+        raise ZeroDivisionError(str(orders[0].name))
+
+    def running(self) -> Census:
+        raise OSError("no engine")
+
+
+class Mute(ScriptedActuator):
+    def start(self, orders: Sequence[StartOrder]) -> list[Started | Failed]:
+        return super().start(orders[:1])
+
+
+def test_every_placement_is_answered() -> None:
+    kit = Kit()
+    kit.hands.start(START)
+    assert ["web1", "web2"] == [getattr(event, "name", "") for event in kit.answers]
+
+
+def test_a_bug_of_a_hand_is_a_failed_start() -> None:
+    kit = Kit(Broken(HandClock()))
+    kit.hands.start(START)
+    assert [
+        StartFailed(7.0, "web1", "ZeroDivisionError: web1"),
+        StartFailed(7.0, "web2", "ZeroDivisionError: web2"),
+    ] == (kit.answers)
+
+
+def test_an_order_that_a_play_does_not_mention_has_failed() -> None:
+    kit = Kit(Mute(HandClock(), batches=True))
+    kit.hands.start(START)
+    assert StartFailed(7.0, "web2", "the actuator did not say") == kit.answers[-1]
+
+
+def test_a_stop_is_answered_by_how_it_went() -> None:
+    kit = Kit(ScriptedActuator(HandClock(), unstoppable={"web2"}))
+    kit.hands.stop(Stop("web1", "local", 1.0))
+    kit.hands.stop(Stop("web2", "local", 1.0))
+    assert [Stopped(7.0, "web1"), StopFailed(7.0, "web2", "it does not end")] == kit.answers
+
+
+def test_a_survey_probes_what_runs_and_names_what_is_ready() -> None:
+    there = {name: found(name, running=name != "web3") for name in ("web1", "web2", "web3")}
+    kit = Kit(ScriptedActuator(HandClock(), there=there))
+    kit.hands.survey(3, Memory(serial=9))
+    [adopted] = kit.answers
+    assert isinstance(adopted, Adopted)
+    assert ({"web1", "web2"}, frozenset({"web1"}), 9, 3) == (
+        set(kit.asked[0]),
+        adopted.ready,
+        adopted.memory.serial,
+        adopted.token,
+    )
+
+
+def test_a_census_that_fails_says_so_and_no_host_answered() -> None:
+    kit = Kit(Broken(HandClock()))
+    kit.hands.count()
+    [counted] = kit.answers
+    assert isinstance(counted, Counted)
+    assert (("no engine",), frozenset()) == (counted.census.faults, counted.census.answered)
+
+
+def test_a_census_is_not_taken_twice_at_the_same_time() -> None:
+    begun, go_on, calls = threading.Event(), threading.Event(), []
+
+    class Slow(ScriptedActuator):
+        def running(self) -> Census:
+            calls.append(1)
+            begun.set()
+            go_on.wait(10)
+            return super().running()
+
+    answered = threading.Event()
+    hands = Hands(Slow(HandClock()), {}, lambda _: {}, lambda _: answered.set(), lambda: 7.0, 2)
+    try:
+        hands.count()
+        assert begun.wait(5)
+        hands.count()
+        go_on.set()
+        assert answered.wait(5)
+        answered.clear()
+        hands.count()
+        assert answered.wait(5)
+    finally:
+        go_on.set()
+        hands.close()
+    assert 2 == len(calls)
+
+
+def test_an_order_for_an_unknown_definition_is_a_bug_and_said_at_once() -> None:
+    with pytest.raises(KeyError, match="other"):
+        Kit().hands.start(Start((Placement("web1", "local", "other"),)))
