@@ -10,6 +10,7 @@ import asyncio
 import re
 import socket
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -30,11 +31,29 @@ GOLDEN = 0.618034  # steps of this share of the period never bunch up, however m
 AT_ONCE = 256
 
 
-async def probe(url: str, path: str, timeout_s: float) -> tuple[Outcome, str]:
-    """Ask `http://ip:port` for the path once; what it was, and in words where it was not ready."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A GET made ready once, to be asked often."""
+
+    family: socket.AddressFamily
+    address: tuple[str, int]
+    request: bytes
+
+
+def question(url: str, path: str) -> Question:
+    """The GET of a path at `http://ip:port`."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    headers = f"Host: {parts.netloc}\r\nUser-Agent: stoker-probe\r\nConnection: close\r\n\r\n"
+    return Question(family, (host, parts.port or 80), f"GET {path} HTTP/1.1\r\n{headers}".encode("ascii"))
+
+
+async def ask(asked: Question, timeout_s: float) -> tuple[Outcome, str]:
+    """Ask once; what it was, and in words where it was not ready."""
     try:
         async with asyncio.timeout(timeout_s):
-            return _judged(await _answer(url, path))
+            return _judged(await _answer(asked))
     except TimeoutError:
         return Outcome.TIMED_OUT, f"no answer within {timeout_s:g} s"
     except ConnectionRefusedError:
@@ -43,17 +62,12 @@ async def probe(url: str, path: str, timeout_s: float) -> tuple[Outcome, str]:
         return Outcome.BAD, one_line(error.strerror or str(error))
 
 
-async def _answer(url: str, path: str) -> bytes:
-    parts, loop = urlsplit(url), asyncio.get_running_loop()
-    address, port = parts.hostname or "", parts.port or 80
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as connection:
+async def _answer(asked: Question) -> bytes:
+    loop = asyncio.get_running_loop()
+    with socket.socket(asked.family, socket.SOCK_STREAM) as connection:
         connection.setblocking(False)
-        await loop.sock_connect(connection, (address, port))
-        request = (
-            f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: stoker-probe\r\nConnection: close\r\n\r\n"
-        )
-        await loop.sock_sendall(connection, request.encode("ascii"))
+        await loop.sock_connect(connection, asked.address)
+        await loop.sock_sendall(connection, asked.request)
         answer = b""
         while _status(answer) is None and len(answer) < ANSWER_LIMIT:
             piece = await loop.sock_recv(connection, ANSWER_LIMIT)
@@ -84,7 +98,7 @@ def probe_once(targets: Mapping[str, str], path: str, timeout_s: float) -> dict[
 
         async def one(url: str) -> Outcome:
             async with places:
-                return (await probe(url, path, timeout_s))[0]
+                return (await ask(question(url, path), timeout_s))[0]
 
         return dict(zip(targets, await asyncio.gather(*map(one, targets.values())), strict=True))
 
@@ -151,11 +165,11 @@ class Prober:
                 watch.cancel()
 
     async def _watch(self, name: str, url: str, every_s: float) -> None:
-        loop = asyncio.get_running_loop()
+        loop, asked = asyncio.get_running_loop(), question(url, self._path)
         self._begun += 1
         due = loop.time() + (every_s * (self._begun * GOLDEN % 1) if every_s > SPREAD_ABOVE_S else 0.0)
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
-            outcome, detail = await probe(url, self._path, self._timeout_s)
+            outcome, detail = await ask(asked, self._timeout_s)
             self._report(name, outcome, detail)
             due = max(due + every_s, loop.time())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scaler.actuators.probe import Prober, probe, probe_once
+from scaler.actuators.probe import Prober, ask, probe_once, question
 from scaler.messages import Outcome
 
 if TYPE_CHECKING:
@@ -46,35 +46,35 @@ def answering(*pieces: bytes, hang: bool = False) -> Iterator[str]:
             one.close()
 
 
-def ask(url: str, timeout_s: float = 1.0) -> tuple[Outcome, str]:
-    return asyncio.run(probe(url, "/up", timeout_s))
+def asked(url: str, timeout_s: float = 1.0) -> tuple[Outcome, str]:
+    return asyncio.run(ask(question(url, "/up"), timeout_s))
 
 
 @pytest.mark.parametrize("status", [b"200 OK", b"204 No Content", b"299 Odd"])
 def test_any_2xx_is_ready(status: bytes) -> None:
     with answering(b"HTTP/1.1 " + status + b"\r\n\r\n") as url:
-        assert ask(url) == (Outcome.READY, "")
+        assert asked(url) == (Outcome.READY, "")
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_a_redirect_is_not_followed_and_any_other_status_is_bad(status: int) -> None:
     with answering(f"HTTP/1.1 {status} X\r\nLocation: http://127.0.0.1:1/\r\n\r\n".encode()) as url:
-        assert ask(url) == (Outcome.BAD, f"status {status}")
+        assert asked(url) == (Outcome.BAD, f"status {status}")
 
 
 def test_an_interim_answer_is_passed_over() -> None:
     with answering(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 20", b"0 OK\r\n\r\n") as url:
-        assert ask(url) == (Outcome.READY, "")
+        assert asked(url) == (Outcome.READY, "")
 
 
 def test_a_status_in_small_pieces_is_put_together() -> None:
     with answering(b"HTTP", b"/1.0 2", b"00", b" OK\r\n") as url:
-        assert ask(url) == (Outcome.READY, "")
+        assert asked(url) == (Outcome.READY, "")
 
 
 def test_a_body_without_end_is_not_read() -> None:
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nab", hang=True) as url:
-        assert ask(url) == (Outcome.READY, "")
+        assert asked(url) == (Outcome.READY, "")
 
 
 @pytest.mark.parametrize(
@@ -88,18 +88,18 @@ def test_a_body_without_end_is_not_read() -> None:
 )
 def test_what_is_not_http_is_bad(answer: bytes, detail: str) -> None:
     with answering(answer) as url:
-        assert ask(url) == (Outcome.BAD, detail)
+        assert asked(url) == (Outcome.BAD, detail)
 
 
 def test_silence_times_out() -> None:
     with answering(hang=True) as url:
-        assert ask(url, timeout_s=0.05) == (Outcome.TIMED_OUT, "no answer within 0.05 s")
+        assert asked(url, timeout_s=0.05) == (Outcome.TIMED_OUT, "no answer within 0.05 s")
 
 
 def test_nobody_listening_is_refused() -> None:
     with answering() as url:
         pass
-    assert ask(url) == (Outcome.REFUSED, "connection refused")
+    assert asked(url) == (Outcome.REFUSED, "connection refused")
 
 
 def test_the_request_names_the_path_and_the_host() -> None:
@@ -114,7 +114,7 @@ def test_the_request_names_the_path_and_the_host() -> None:
         thread = threading.Thread(target=serve)
         thread.start()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-        ask(f"http://{address}")
+        asked(f"http://{address}")
         thread.join()
     lines = heard[0].decode().split("\r\n")
     assert lines[0] == "GET /up HTTP/1.1"
