@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from flamegraph.options import RenderOptions
     from flamegraph.profile import Profile
 
+# The parts of the script, which share one function.
+_SCRIPTS = ("model", "drawing", "page", "state", "events")
+_START = '((root)=>addEventListener("DOMContentLoaded",()=>{"use strict";'
+_END = '}))(document.currentScript.closest("svg"));'
 # A string, or a sign with spaces around it.
 _SPACED = re.compile(r"""("[^"\n]*"|'[^'\n]*') *| *([{}()=,:;?<>|&!]+) *""")
 _HEAD = 56
@@ -87,15 +91,16 @@ def page(sheet: Sheet, options: RenderOptions, unit: str) -> str:
     )
     labels = marks.draw_labels(picture, inner, root_on_top=options.root_on_top)
     whole = plain(picture.total)
-    assets = ("axis", "flamegraph") if ticks else ("flamegraph",)
-    script, style = ("\n".join(_asset(f"{name}.{kind}") for name in assets) for kind in ("js", "css"))
+    scripts = _SCRIPTS[:2] + (("axis",) if ticks else ()) + _SCRIPTS[2:]
+    script = "\n".join(_asset(f"{name}.js") for name in scripts)
+    style = _asset("page.css") + ("\n" + _asset("axis.css") if ticks else "")
     across = plain(picture.total / marks.shrink(picture.total))
     summary = f"{escape(sheet.title)}, {whole} {escape(unit)}"
-    # The script and the styles stand first: gzip then packs the frames better.
+    # The script and the styles stand first: gzip then packs the frames better. So the script waits for the frames.
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:fg="http://github.com/jonhoo/inferno" version="1.1"'
         f' width="{options.width}" height="{height}" viewBox="0 0 {options.width} {height}"{_data(options, unit)}>\n'
-        f"<title>{escape(sheet.title)}</title>\n<script><![CDATA[\n{script}\n]]></script>\n"
+        f"<title>{escape(sheet.title)}</title>\n<script><![CDATA[\n{_START}\n{script}\n{_END}\n]]></script>\n"
         f"<style>{style}{sheet.palette.by_day}"
         f"@media screen and (prefers-color-scheme:dark){{{sheet.palette.by_night}}}</style>\n"
         f'<metadata id="narrow">{table.entries}</metadata><metadata id="names">{table.names}</metadata>\n'

@@ -464,7 +464,9 @@ async def test_without_scripts_the_picture_is_complete(browser: str, tmp_path: P
 
 async def test_it_works_inside_of_another_page(browser: str, tmp_path: Path) -> None:
     inside = render(SEEN, RenderOptions())
-    (tmp_path / "page.html").write_text(f"<!doctype html><title>x</title><p>A page</p><textarea></textarea>{inside}", encoding="utf-8")
+    (tmp_path / "page.html").write_text(
+        f"<!doctype html><title>x</title><p>A page</p><textarea></textarea>{inside}", encoding="utf-8"
+    )
     async with opened(browser) as page:
         await page.open(f"file://{tmp_path / 'page.html'}")
 

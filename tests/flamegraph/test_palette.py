@@ -11,7 +11,7 @@ from flamegraph.profile import Frame
 
 GROUPS = ["no file", "app", "stdlib", "system", "GC", "rack 2.2", "pg 1.5", "devise 4.9", "sidekiq 7.1", "unheard-of 1"]
 FRAMES = [Frame(f"M#{letter}", f"app/{letter}.rb") for letter in "abcdefghijklmnopqrstuvwxyz"]
-CSS = (Path(__file__).parents[2] / "flamegraph/assets/flamegraph.css").read_text()
+CSS = (Path(__file__).parents[2] / "flamegraph/assets/page.css").read_text()
 INK_BY_DAY, INK_BY_NIGHT = re.findall(r"#labels text\{[^}]*fill:(#\w{6})", CSS)
 BACK_BY_DAY, BACK_BY_NIGHT = re.findall(r"#back\{fill:(#\w{3,6})\}", CSS)
 
