@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from flamegraph.cli import main
+from flamegraph.cli import run
 
-raise SystemExit(main())
+run()
