@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from fleet.embedded import running_url
@@ -52,9 +53,8 @@ def _await_supervisor(settings: Settings, note: Note) -> None:
 def _stop_instances(settings: Settings, say: Callable[[str], None]) -> None:
     """Nobody leads the fleet here; whatever runs of it is ended by the actuator itself."""
     if settings.redis_url or running_url(settings.state_path):
-        desk = open_desk(settings)
-        acting = desk.status().acting
-        desk.close()
+        with closing(open_desk(settings)) as desk:
+            acting = desk.status().acting
         if acting:
             raise CommandError(f"scaler {acting} acts for fleet {settings.fleet}; end it where it runs")
     from scaler.actuators.opening import open_actuator

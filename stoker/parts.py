@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -148,13 +149,11 @@ class ScalerPart:
 
     def ready(self, process: Process) -> str | None:
         """Once it holds the lease, or waits behind another that does."""
-        desk = open_desk(self.settings)
         try:
-            status = desk.status()
+            with closing(open_desk(self.settings)) as desk:
+                status = desk.status()
         except StoreUnavailableError:
             return None
-        finally:
-            desk.close()
         own = self.settings.scaler_id or f"{socket.gethostname()}-{process.pid}"
         if status.acting == own:
             policy = self.settings.policy
@@ -181,8 +180,9 @@ def all_parts(settings: Settings, config: Path | None) -> list[Part]:
 
 def variables(settings: Settings) -> dict[str, str]:
     """The environment of a child: the store's url goes this way, because argv is everybody's to read."""
-    url = settings.redis_url.get_secret_value() if settings.redis_url else running_url(settings.state_path)
-    return dict(os.environ) | ({"STOKER_REDIS_URL": url} if url else {})
+    embedded = EmbeddedValkey(settings.state_path).url
+    url = settings.redis_url.get_secret_value() if settings.redis_url else embedded
+    return dict(os.environ) | {"STOKER_REDIS_URL": url}
 
 
 def listens(address: str, port: int) -> bool:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import signal
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ class Kept:
     due_at: float = 0.0
     deaths: int = 0
     is_ready: bool = False
+    has_been_ready: bool = False
 
     def back_off(self, now: float) -> float:
         """Count a death; returns the seconds until the next start, doubling unless it had been steady."""
@@ -80,14 +81,16 @@ class Supervisor:
         self.say(f"fleet {self.settings.fleet} is down")
 
     def _begin(self) -> Ending | None:
-        """Start every part; a death before all are ready is no accident but a reason to give up."""
+        """Start every part; one that dies before it was ever ready is no accident but a reason to give up."""
         for kept in self.kept:
             if kept.part.name == "scaler":
                 self._history()  # what was before is not told again
             self._start(kept)
-        while not all(kept.is_ready for kept in self.kept):
+        while not all(kept.has_been_ready for kept in self.kept):
             for kept in self.kept:
-                if kept.process is not None and not kept.process.alive:
+                if kept.has_been_ready:
+                    self._keep(kept)
+                elif kept.process is not None and not kept.process.alive:
                     raise CommandError(f"{kept.part.name}: {kept.part.last_words(kept.process)}")
                 self._greet(kept)
             self._tell_history()
@@ -130,7 +133,7 @@ class Supervisor:
 
     def _greet(self, kept: Kept) -> None:
         if kept.process is not None and not kept.is_ready and (line := kept.part.ready(kept.process)):
-            kept.is_ready = True
+            kept.is_ready = kept.has_been_ready = True
             self.say(f"{kept.part.name:<8} {line}")
 
     def _tell_history(self) -> None:
@@ -183,9 +186,8 @@ def run_up(settings: Settings, config: Path | None, say: Callable[[str], None]) 
         if listens(proxy.listen_address, proxy.listen_port):
             raise CommandError(f"proxy.listen_port: {proxy.listen_address}:{proxy.listen_port} is in use; set another")
         if settings.redis_url:
-            desk = open_desk(settings)
-            desk.status()
-            desk.close()
+            with closing(open_desk(settings)) as desk:
+                desk.status()  # says at once why it cannot be reached
         Supervisor(settings, say, signals, [Kept(part) for part in parts]).run()
 
 

@@ -60,7 +60,7 @@ class Fleet:
     def note(self) -> Note:
         """The running supervisor's note."""
         note = read_note(self.folder / self.name / "up.json")
-        assert note is not None
+        assert note is not None, self.said
         return note
 
     def start(self) -> None:

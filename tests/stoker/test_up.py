@@ -81,8 +81,9 @@ class TestLive:
         shop.start()
         before = shop.status()["backends"][0]
         for part in ("proxy", "scaler", "valkey"):
-            shop.note.children[part].signal(signal.SIGKILL)
-            shop.until(partial(is_back, shop, part, shop.note.children[part]))
+            killed = shop.note.children[part]
+            killed.signal(signal.SIGKILL)
+            shop.until(partial(is_back, shop, part, killed))
         shop.until(lambda: shop.status()["state"] in {"IDLE", "UP"})
         after = shop.status()["backends"]
         assert [(before["name"], before["url"])] == [(one["name"], one["url"]) for one in after]
