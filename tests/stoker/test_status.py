@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from fleet.memory import MemoryStore
+from fleet.settings import Settings
+from stoker.status import picture, print_status, watch_status
+
+CONTENT: dict[str, Any] = {
+    "fleet": "acme",
+    "app": "shop",
+    "state": "UP",
+    "desired": 4,
+    "serving": 4,
+    "rps": 38.25,
+    "in_flight": 7,
+    "held": None,
+    "paused": True,
+    "manual": 4,
+    "reasons": ["38.2 rps at target 10"],
+    "backends": [
+        {
+            "name": "shop1",
+            "phase": "serving",
+            "url": "http://10.0.0.5:3000",
+            "in_flight": 7,
+            "host": "alpha",
+            "since": 40.0,
+        },
+        {"name": "shop9", "phase": "starting", "url": None, "in_flight": None, "host": "beta", "since": 99.0},
+    ],
+    "proxies": [{"id": "north", "silent": False, "in_flight": 7, "held": 0}, {"id": "south", "silent": True}],
+    "scalers": [{"id": "one", "acting": True, "seen_s": 0.5}, {"id": "two", "acting": False, "seen_s": 1.0}],
+    "faults": ["backend shop3: not JSON: 'x'"],
+}
+
+
+def drawn(content: dict[str, Any]) -> str:
+    console = Console(file=io.StringIO(), width=110, color_system=None)
+    with console.capture() as capture:
+        console.print(picture(content, now=100.0))
+    return capture.get()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "acme / shop  UP  paused  held at 4 by order",
+        "desired 4   serving 4   rps 38.25   in flight 7   held -",
+        "38.2 rps at target 10",
+        "proxy north: 7 in flight, 0 held",
+        "proxy south: silent",
+        "scaler one: acts, seen 0.5 s ago",
+        "scaler two: waits, seen 1 s ago",
+        "fault: backend shop3: not JSON: 'x'",
+    ],
+)
+def test_the_picture_says(words: str) -> None:
+    assert words in drawn(CONTENT)
+
+
+def test_each_instance_is_a_row_and_what_is_unknown_a_dash() -> None:
+    rows = [line.split() for line in drawn(CONTENT).splitlines()]
+    assert ["shop1", "serving", "60", "s", "7", "alpha", "http://10.0.0.5:80"] in rows
+    assert ["shop9", "starting", "1", "s", "-", "beta", "-"] in rows
+
+
+def test_an_empty_store_says_that_nothing_was_decided_yet() -> None:
+    empty = CONTENT | {"state": None, "paused": False, "manual": None}
+    assert "acme / shop  no scaler has decided anything yet\n" in drawn(empty).replace(" \n", "\n")
+
+
+def test_as_json_it_is_one_line_a_look(capsys: pytest.CaptureFixture[str]) -> None:
+    looks = iter([False, False, True])
+    watch_status(Settings(), MemoryStore(lambda: 1.0), as_json=True, pause=lambda: next(looks))
+    assert ["stoker"] * 3 == [json.loads(line)["fleet"] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_once_it_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    print_status(Settings(), MemoryStore(lambda: 1.0), as_json=False)
+    assert "stoker / production" in capsys.readouterr().out
