@@ -122,7 +122,9 @@ class LifeSettings(Section):
     probe_timeout_s: Positive = Field(2.0, description="A probe without an answer by then has failed.")
     probe_failures: int = Field(3, ge=1, description="So many failed probes in a row: failing, and replaced.")
     proxy_forget_s: Positive = Field(60.0, description="A missing mitmproxy plane blocks scale-down this long.")
-    census_s: Positive = Field(10.0, description="What really runs is counted this often.")
+    census_s: Positive | None = Field(
+        None, description="What really runs is counted this often; none: 10, and 60 with actuator ansible."
+    )
 
 
 class InstanceSettings(Section):

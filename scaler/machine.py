@@ -40,8 +40,6 @@ from scaler.turn import Step, Turn
 if TYPE_CHECKING:
     from scaler.state import Policy, State
 
-WARMING_CENSUS_S = 2.0  # while something warms, an early exit is looked for this often
-
 
 def step(policy: Policy, state: State, event: Event) -> Step:
     """Take one event. Pure: the same arguments give the same step."""
@@ -89,10 +87,10 @@ def _tick(turn: Turn, event: Tick) -> None:
 
 def _count_again(turn: Turn) -> None:
     warming = any(
-        instance.phase is Phase.WARMING and turn.now - instance.since >= WARMING_CENSUS_S
+        instance.phase is Phase.WARMING and turn.now - instance.since >= turn.policy.warming_census_s
         for instance in turn.instances.values()
     )
-    every_s = min(WARMING_CENSUS_S, turn.policy.life.census_s) if warming else turn.policy.life.census_s
+    every_s = turn.policy.warming_census_s if warming else turn.policy.census_s
     if turn.now - turn.state.counted_at >= every_s:
         turn.set(counted_at=turn.now)
         turn.effects.append(Count())

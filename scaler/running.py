@@ -30,9 +30,15 @@ if TYPE_CHECKING:
     from scaler.actuators.actuator import Actuator
     from scaler.live import Store
 
+CENSUS_S = 10.0
+PLAYED_CENSUS_S = 60.0  # a play costs a second of processor time
+WARMING_CENSUS_S = 2.0
+
 
 def policy_of(settings: Settings) -> Policy:
     """What of the settings steers the machine."""
+    plays = settings.actuator.kind == "ansible"
+    census_s = settings.life.census_s or (PLAYED_CENSUS_S if plays else CENSUS_S)
     pulls = settings.actuator.kind != "process" and settings.instance.pull != "never"
     return Policy(
         app=settings.app,
@@ -40,6 +46,8 @@ def policy_of(settings: Settings) -> Policy:
         sizes=settings.policy,
         life=settings.life,
         pull_s=settings.instance.pull_timeout_s if pulls else 0.0,
+        census_s=census_s,
+        warming_census_s=census_s if plays else min(WARMING_CENSUS_S, census_s),
     )
 
 

@@ -14,13 +14,19 @@ from fleet.settings import LifeSettings, PolicySettings
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings that steer the machine. `pull_s`: what pulling an image may take beside a start."""
+    """The settings that steer the machine.
+
+    `pull_s` is what pulling an image may take beside a start; what really runs is counted every `census_s`, and every
+    `warming_census_s` while something warms, so that an early exit shows.
+    """
 
     app: str
     spec: str
     sizes: PolicySettings
     life: LifeSettings
     pull_s: float = 0.0
+    census_s: float = 10.0
+    warming_census_s: float = 2.0
 
 
 class FleetState(StrEnum):
