@@ -27,7 +27,7 @@ CONTENT: dict[str, Any] = {
         {
             "name": "shop1",
             "phase": "serving",
-            "url": "http://10.0.0.5:3000",
+            "url": "http://10.0.0.5:80",
             "in_flight": 7,
             "host": "alpha",
             "since": 40.0,
