@@ -18,6 +18,7 @@ OTHERS: Final = ("stackprof_timeline", "rails_log", "folded")
 # Without one of these near its beginning an input need not ask the reader, whose patterns take long to prepare.
 ANY: Final = (b"",)
 MARKS: Final = {
+    "mini_profiler": (b"<html", b"<HTML", b"<!doctype", b"<!DOCTYPE", b"<head", b"<script"),
     "stackprof_timeline": (b"flamegraph([",),
     "rails_log": (b"# Logfile created on", b", [", b"Started ", b'{"'),
 }

@@ -24,7 +24,9 @@ NAME: Final = "folded"
 KNOWN_STACKS: Final = 1 << 16
 # So many lines are counted at once: many enough for repeats, few enough for the memory.
 PIECE: Final = 1 << 16
-SAMPLE: Final = 4096
+# What of an input tells whether its lines repeat.
+SAMPLE: Final = 1 << 22
+SAMPLE_LINES: Final = 1 << 14
 
 NUMBER: Final = rb"(\d+(?:\.\d*)?)"
 COUNT: Final = re.compile(rb"(.*?)[ \t]+?" + NUMBER, re.DOTALL)
@@ -88,8 +90,8 @@ def read(data: bytes, options: ReadOptions) -> Profile:
 
 def _repeats(data: bytes) -> bool:
     """Whether most of the first lines come more than once."""
-    first = list(islice(BytesIO(data), 4 * SAMPLE))
-    return len(first) > SAMPLE and len(set(first)) * 2 < len(first)
+    first = list(islice(BytesIO(data[:SAMPLE]), SAMPLE_LINES))
+    return len(set(first)) * 2 < len(first)
 
 
 def _in_order(data: bytes, stacks: _Stacks) -> tuple[Sequence[int], Sequence[float], list[int]]:

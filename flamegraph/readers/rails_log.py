@@ -30,9 +30,7 @@ COMPLETED: Final = re.compile(r"Completed (\d{3}) ")
 RAISED: Final = re.compile(r"([A-Z]\w*(?:::[A-Z]\w*)*) \((.*)", re.DOTALL)
 PLACED: Final = re.compile(r"(\S.*?):(\d{1,9})(?::in [`'](.*)')?")
 SINCE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
-HEAD: Final = re.compile(
-    rb"(?m)^(?:# Logfile created on |[DIWEFAU], \[\d{4}-\d\d-|(?:\[[^\]\n]+\] )*Started [A-Z]+ \"/)"
-)
+HEAD: Final = re.compile(rb"# Logfile created on |[DIWEFAU], \[\d{4}-\d\d-|(?:\[[^\]\n]+\] )*Started [A-Z]+ \"/")
 
 
 @dataclass(slots=True)
@@ -53,7 +51,7 @@ def detect(data: bytes) -> bool:
         from flamegraph.readers.rails_json import is_log
 
         return is_log(head)
-    return HEAD.search(head) is not None
+    return any(map(HEAD.match, head.splitlines()))
 
 
 def read(data: bytes, options: ReadOptions) -> Profile:
