@@ -8,7 +8,6 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mitmproxy import ctx
-from mitmproxy.utils import asyncio_utils
 
 from fleet.errors import SettingsError, StoreUnavailableError
 from fleet.presence import Presence, end
@@ -48,11 +47,11 @@ class Lifecycle:
             return None
         if ctx.master.should_exit.is_set():
             return self._leave(self._task)
-        self._ending = asyncio_utils.create_task(end([self._task], every_s=1.0), name="stoker end")
+        self._ending = asyncio.get_running_loop().create_task(end([self._task], every_s=1.0))
         return None
 
     def _start(self) -> None:
-        self._task = asyncio_utils.create_task(self._run(), name="stoker presence")
+        self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(self._ended)
 
     async def _run(self) -> None:
