@@ -58,11 +58,12 @@ def place(slots: Sequence[Slot], targets: Sequence[Target]) -> Placed:
     after = {slot.name: slot for slot in slots}
     unplaced, coming = [], []
     keeping: set[str] = set()
-    holders = {slot.holder: slot for slot in slots if slot.holder is not None}
+    # One backend may have two slots, after its address changed; one in service is preferred.
+    known = {(slot.holder, slot.place): slot for slot in sorted(slots, key=lambda slot: slot.enabled)}
     nameless = {slot.place: slot for slot in slots if slot.holder is None and slot.enabled}
     for target in targets:
-        slot = holders.get(target.name) or nameless.get(target.place)
-        if slot is not None and slot.place == target.place:
+        slot = known.get((target.name, target.place)) or nameless.get(target.place)
+        if slot is not None:
             keeping.add(slot.name)
             coming += _brought(slot, target)
             after[slot.name] = _holding(slot, target)
@@ -105,7 +106,7 @@ def _grown(placed: Placed, least: int) -> tuple[Slot, ...]:
     """A new worker's slots: those out of service are free in it; where some were missing there are twice as many."""
     slots = [slot if slot.enabled else Slot(slot.name) for slot in placed.slots]
     free = [place for place, slot in enumerate(slots) if not slot.enabled]
-    wanted = max(least, len(slots))
+    wanted = max(least, len(slots), 1)
     while wanted - len(slots) + len(free) < len(placed.left):
         wanted *= 2
     if placed.left:
