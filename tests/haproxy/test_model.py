@@ -42,8 +42,7 @@ def test_only_serving_backends_get_requests() -> None:
     [
         *(None, "", "http://127.0.0.1", "http://127.0.0.1:0", "http://127.0.0.1:99999", "https://127.0.0.1:80"),
         *("http://8.8.8.8:80", "http://a.example:80", "http://127.0.0.1:80/", "http://127.0.0.1:80 disabled"),
-        "http://127.0.0.1:80
-server x 1.2.3.4:1",
+        "http://127.0.0.1:80\nserver x 1.2.3.4:1",
     ],
 )
 def test_a_url_that_cannot_be_believed_gets_nothing_and_is_named(url: str | None) -> None:
