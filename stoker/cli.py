@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn, Optional
 import typer
 
 from fleet.errors import RefusedError, SettingsError, StoreUnavailableError
+from haproxy.cli import app as haproxy
 from stoker.errors import CommandError
 
 Config = Annotated[
@@ -21,6 +22,10 @@ Redis = Annotated[
     typer.Option(help="The store's url, without a password; one with a password goes into STOKER_REDIS_URL."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="For scripts: one JSON object a line.")]
+Proxy = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="The data plane: mitmproxy or haproxy; without it what proxy.kind says."),
+]
 FAILED, WRONG = 1, 2
 
 app = typer.Typer(
@@ -31,6 +36,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(haproxy, name="haproxy")
 
 
 def main() -> NoReturn:
@@ -52,7 +60,7 @@ def _fail(error: Exception, code: int) -> NoReturn:
 
 
 @app.command(epilog="Example: stoker up --config stoker.toml")
-def up(config: Config = None) -> None:
+def up(config: Config = None, proxy: Proxy = None) -> None:
     """Run the fleet, in the foreground.
 
     That is a Valkey of its own where no Redis is configured, the proxy and the scaler; what dies is started again.
@@ -62,6 +70,8 @@ def up(config: Config = None) -> None:
     from stoker.configured import configured_or_sample
     from stoker.up import run_up
 
+    if proxy is not None:
+        os.environ["STOKER_PROXY__KIND"] = proxy  # so that children read the same
     settings = configured_or_sample(config)
     _say(f"fleet {settings.fleet}, app {settings.app}")
     run_up(settings, config, _say)
@@ -203,6 +213,7 @@ def replay(trace: Annotated[Path, typer.Argument(help="A trace file that a scale
 def demo(
     actuator: Annotated[str, typer.Option(help="How instances are run: process, docker or ansible.")] = "process",
     seconds: Annotated[float, typer.Option(min=40, max=3600, help="How long the load lasts.")] = 45,
+    proxy: Annotated[str, typer.Option(help="The data plane: mitmproxy or haproxy.")] = "mitmproxy",
 ) -> None:
     """Watch a fleet follow a load for a minute.
 
@@ -211,7 +222,7 @@ def demo(
     """
     from stoker.demo.run import run_demo
 
-    raise typer.Exit(run_demo(actuator, seconds))
+    raise typer.Exit(run_demo(actuator, seconds, proxy))
 
 
 def _say(line: str) -> None:

@@ -11,7 +11,7 @@ from fleet.embedded import running_url
 from fleet.process import await_end
 from fleet.store.opening import open_desk
 from stoker.errors import CommandError
-from stoker.parts import Ending, all_parts
+from stoker.parts import Ending, ending_parts
 from stoker.processes import Note, read_note
 from stoker.up import end_parts, note_path
 
@@ -35,7 +35,7 @@ def run_down(settings: Settings, config: Path | None, say: Callable[[str], None]
     else:
         if note is not None:
             never = threading.Event()
-            end_parts(all_parts(settings, config), dict(note.children), Ending.STOP_ALL, say, never.wait)
+            end_parts(ending_parts(settings, config), dict(note.children), Ending.STOP_ALL, say, never.wait)
             note_path(settings).unlink(missing_ok=True)
         _stop_instances(settings, say)
     say(f"fleet {settings.fleet} is down")

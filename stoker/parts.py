@@ -113,7 +113,7 @@ class ProxyPart:
             *("--set", f"confdir={self.settings.state_path / 'mitmproxy'}"),
             *(("--set", f"stoker_config={self.config}") if self.config else ()),
         ]
-        return launch(argv, variables(self.settings), _log(self.settings, self.name), noted)
+        return launch(argv, variables(self.settings), log_path(self.settings, self.name), noted)
 
     def ready(self, process: Process) -> str | None:
         """Once it takes connections."""
@@ -125,7 +125,7 @@ class ProxyPart:
 
     def last_words(self, process: Process) -> str:
         """The end of its log."""
-        return _last_words(process, _log(self.settings, self.name))
+        return last_words(process, log_path(self.settings, self.name))
 
     def end(self, process: Process, ending: Ending, pause: Callable[[float], bool]) -> bool:
         """It lets the requests in flight finish."""
@@ -145,7 +145,7 @@ class ScalerPart:
         """Its settings come from the same file and environment as ours."""
         config = ("--config", str(self.config)) if self.config else ()
         argv = [sys.executable, "-P", "-m", "stoker", "scaler", *config]
-        return launch(argv, variables(self.settings), _log(self.settings, self.name), noted)
+        return launch(argv, variables(self.settings), log_path(self.settings, self.name), noted)
 
     def ready(self, process: Process) -> str | None:
         """Once it holds the lease, or waits behind another that does."""
@@ -162,7 +162,7 @@ class ScalerPart:
 
     def last_words(self, process: Process) -> str:
         """The end of its log."""
-        return _last_words(process, _log(self.settings, self.name))
+        return last_words(process, log_path(self.settings, self.name))
 
     def end(self, process: Process, ending: Ending, pause: Callable[[float], bool]) -> bool:
         """SIGINT asks it to stop every instance first; drains take their time."""
@@ -175,7 +175,19 @@ class ScalerPart:
 def all_parts(settings: Settings, config: Path | None) -> list[Part]:
     """In the order of their start; they end the proxy first and the data last."""
     embedded: list[Part] = [] if settings.redis_url else [ValkeyPart(settings)]
-    return [*embedded, ScalerPart(settings, config), ProxyPart(settings, config)]
+    if settings.proxy.kind == "mitmproxy":
+        return [*embedded, ScalerPart(settings, config), ProxyPart(settings, config)]
+    from stoker.haproxy_parts import AgentPart, HaproxyPart
+
+    return [*embedded, ScalerPart(settings, config), HaproxyPart(settings), AgentPart(settings, config)]
+
+
+def ending_parts(settings: Settings, config: Path | None) -> list[Part]:
+    """The same, and what another `--proxy` would have started: to end what an earlier run left behind."""
+    from stoker.haproxy_parts import AgentPart
+
+    parts = all_parts(settings, config)
+    return parts if settings.proxy.kind == "haproxy" else [*parts, AgentPart(settings, config)]
 
 
 def variables(settings: Settings) -> dict[str, str]:
@@ -200,14 +212,16 @@ def _program(name: str) -> str:
     return found
 
 
-def _log(settings: Settings, name: str) -> Path:
+def log_path(settings: Settings, name: str) -> Path:
+    """Where this part's output goes; a long one is put aside."""
     path = settings.state_path / "logs" / f"{name}.log"
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))
     return path
 
 
-def _last_words(process: Process, log: Path) -> str:
+def last_words(process: Process, log: Path) -> str:
+    """How a child of ours ended, and the end of its log."""
     code = exit_code(process)
     if code is not None and code < 0:
         return f"was killed by signal {-code} (log: {log})"

@@ -17,7 +17,7 @@ from fleet.store.desk import RedisDesk
 from fleet.store.opening import open_desk
 from stoker.errors import CommandError
 from stoker.lines import happening_line
-from stoker.parts import Ending, Part, all_parts, listens
+from stoker.parts import Ending, Part, all_parts, ending_parts, listens
 from stoker.processes import Note, Process, read_note, this_process
 from stoker.signals import Signals
 
@@ -32,7 +32,7 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 STEADY_S = 60.0
 # Parts end in the opposite order of their start: no request meets a fleet that is already leaving.
-ORDER_OF_END = ("proxy", "scaler", "valkey")
+ORDER_OF_END = ("proxy", "agent", "scaler", "valkey")
 
 
 @dataclass(slots=True)
@@ -181,7 +181,7 @@ def run_up(settings: Settings, config: Path | None, say: Callable[[str], None]) 
     """Run the fleet until a signal. Raises CommandError, one line, where it cannot start."""
     with the_only_one(settings), Signals() as signals:
         parts = all_parts(settings, config)
-        end_killed(settings, parts, say, lambda seconds: bool(signals.wait(seconds)))
+        end_killed(settings, ending_parts(settings, config), say, lambda seconds: bool(signals.wait(seconds)))
         proxy = settings.proxy
         if listens(proxy.listen_address, proxy.listen_port):
             raise CommandError(f"proxy.listen_port: {proxy.listen_address}:{proxy.listen_port} is in use; set another")

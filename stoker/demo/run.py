@@ -68,13 +68,13 @@ class Demo:
         record.samples.append(Sample(at_s, content, rate, load.sent, len(load.failed), load.p95_s()))
 
 
-def run_demo(actuator: str, seconds: float) -> int:
+def run_demo(actuator: str, seconds: float, kind: str = "mitmproxy") -> int:
     """Run it; 0 if no request failed and the fleet followed the load, else 1. Raises CommandError."""
     console, now = Console(highlight=False), Clock().now
     width = min(console.width, WIDEST)
-    with stage(actuator) as found:
+    with stage(actuator, proxy={"kind": kind}) as found:
         proxy = found.settings.proxy
-        console.print(f"[dim]starting a fleet of {actuator} instances, {found.settings.fleet} ...[/]")
+        console.print(f"[dim]starting a fleet of {actuator} instances behind {kind}, {found.settings.fleet} ...[/]")
         desk = asyncio.run(serving_desk(found))
         load = Load(Client(proxy.listen_address, proxy.listen_port), now)
         demo = Demo(found, desk, load, Record(Shape(seconds, STRENGTH[actuator]), now()), now)
