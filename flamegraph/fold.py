@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from flamegraph.readers.folded import ESCAPED, PLACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from flamegraph.profile import Frame, Profile
 
@@ -25,21 +25,28 @@ NUMBER_AT_END: Final = re.compile(r" (?=\d+(?:\.\d*)?$)")
 def fold(profile: Profile, *, time_order: bool = False, files: bool = False) -> Iterator[str]:
     """The lines, equal stacks added in the order in which they first came, or one for each entry.
 
-    With `files` a name carries its place, `name - path:line`, as rbspy writes it.
+    With `files` a name carries its place, `name - path:line`, as rbspy writes it. A profile with two counts a stack
+    keeps both.
     """
     names = [_name(frame, files=files) for frame in profile.frames]
     texts = [";".join([names[index] for index in stack]) for stack in profile.stacks]
     texts = [_guard(text) if text[:2] == "# " or text[-1:].isdigit() or text[-1:] == "." else text for text in texts]
-    if time_order:
-        for index, weight in zip(profile.order, profile.weights, strict=True):
-            yield f"{texts[index]} {number(weight)}"
-        return
+    columns = [profile.weights] if profile.weights_after is None else [profile.weights, profile.weights_after]
+    lines = [texts[index] for index in profile.order]
+    if not time_order:
+        columns = [_added(lines, weights) for weights in columns]
+        lines = list(dict.fromkeys(lines))
+    counts = (map(number, weights) for weights in columns)
+    for parts in zip(lines, *counts, strict=True):
+        yield " ".join(parts)
+
+
+def _added(lines: Sequence[str], weights: Sequence[float]) -> list[float]:
+    """The weights of equal lines added, in the order in which they first came."""
     totals: dict[str, float] = {}
-    for index, weight in zip(profile.order, profile.weights, strict=True):
-        text = texts[index]
-        totals[text] = totals.get(text, 0) + weight
-    for text, weight in totals.items():
-        yield f"{text} {number(weight)}"
+    for line, weight in zip(lines, weights, strict=True):
+        totals[line] = totals.get(line, 0) + weight
+    return list(totals.values())
 
 
 def number(weight: float) -> str:

@@ -28,7 +28,12 @@ PIECE: Final = 1 << 16
 SAMPLE: Final = 1 << 22
 SAMPLE_LINES: Final = 1 << 14
 
+# Numbers of more digits are no counts, and no float holds them.
+LONGEST_COUNT: Final = 300
+NOTE: Final = "two counts a stack, of which these are the first; a drawing shows how they change to the second"
+
 NUMBER: Final = rb"(\d+(?:\.\d*)?)"
+ENDS: Final = frozenset(b"%d" % digit for digit in range(10)) | {b"."}
 COUNT: Final = re.compile(rb"(.*?)[ \t]+?" + NUMBER, re.DOTALL)
 TWO_COUNTS: Final = re.compile(rb"(.*?)[ \t]+" + NUMBER + rb"[ \t]+" + NUMBER, re.DOTALL)
 PLACE: Final = re.compile(r"(.*) - (.+):(\d{1,9})", re.DOTALL)
@@ -150,16 +155,19 @@ def _lines(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 def _stack_and_count(line: bytes) -> tuple[bytes, bytes]:
     """The two parts of a line; no count where there is none, and no stack either in a blank line or a comment."""
-    stack, _, count = line.rstrip(b"\r\n").rpartition(b" ")
-    if count.isdigit() and stack[:2] != b"# ":
+    stack, space, count = line.rstrip(b"\r\n").rpartition(b" ")
+    if space and count.isdigit() and stack[:2] != b"# ":
         return stack, count
     for bare in _lines([line]):
-        found = COUNT.fullmatch(bare)
+        # A line may be the whole of a large file of another kind, so it is searched only where it can match.
+        found = COUNT.fullmatch(bare) if bare[-1:] in ENDS else None
         return (found[1], found[2]) if found else (bare, b"")
     return b"", b""
 
 
 def _number(count: bytes) -> int | float:
+    if len(count) > LONGEST_COUNT:
+        raise ProfileError(f"a count of {len(count)} digits")
     return int(count) if count.isdigit() else float(count)
 
 
@@ -173,8 +181,8 @@ def _read_two(data: bytes) -> Profile | None:
         if found is None:
             return None
         order.append(stacks.add(found[1]))
-        before.append(float(found[2]))
-        after.append(float(found[3]))
+        before.append(_number(found[2]))
+        after.append(_number(found[3]))
     return Profile(
         frames=stacks.frames(),
         stacks=list(stacks.index),
@@ -182,6 +190,7 @@ def _read_two(data: bytes) -> Profile | None:
         weights=before,
         weights_after=after,
         source=NAME,
+        note=NOTE,
     )
 
 

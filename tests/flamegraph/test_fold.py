@@ -71,3 +71,10 @@ def test_a_real_profile_printed_with_files_has_the_same_legend() -> None:
 
     assert shares(found) == shares(back)
     assert stacks(found) == stacks(back)
+
+
+def test_both_counts_of_a_differential_are_kept() -> None:
+    found = flamegraph.read(b"a;b 1 3\na 2.5 0\na;b 4 0\n")
+
+    assert list(fold(found)) == ["a;b 5 3", "a 2.5 0"]
+    assert list(fold(found, time_order=True)) == ["a;b 1 3", "a 2.5 0", "a;b 4 0"]

@@ -86,6 +86,16 @@ def test_text_without_a_stack_is_refused() -> None:
         flamegraph.read(b"hello\nworld\n", format="folded")
 
 
+def test_a_number_alone_is_no_stack() -> None:
+    assert lines(flamegraph.read(b"12\na 3\n")) == ["a 3"]
+
+
+@pytest.mark.parametrize("count", [b"9" * 5000, b"9" * 400 + b"."])
+def test_a_count_that_no_number_holds_is_refused(count: bytes) -> None:
+    with pytest.raises(ProfileError, match=rf"^a count of {len(count)} digits$"):
+        flamegraph.read(b"a " + count)
+
+
 @given(st.binary(max_size=100))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     read_or_refused(lambda data: flamegraph.read(data, format="folded"), data)
