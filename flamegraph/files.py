@@ -45,7 +45,9 @@ def write_bytes(name: str, pieces: Iterable[bytes]) -> None:
         with open(partial, "wb") as file:  # noqa: PTH123
             file.writelines(pieces)
         os.replace(partial, name)  # noqa: PTH105
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(partial):  # noqa: PTH110
             os.unlink(partial)  # noqa: PTH108
+        if isinstance(error, OSError) and error.filename == partial:
+            raise OSError(error.errno, error.strerror, name) from error
         raise
