@@ -37,6 +37,8 @@ def _facts(profile: Profile, options: RenderOptions) -> list[str]:
         facts.append(_mode(profile))
     if profile.starts_us:
         facts.append(duration(length_us(profile)))
+    if profile.samples is not None:
+        facts.append(f"{number(profile.samples)} samples")
     if profile.missed is not None and profile.mode != "object":
         facts.append(f"{number(profile.missed)} missed")
     if options.layout in _ORDERS:

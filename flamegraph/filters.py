@@ -77,6 +77,8 @@ def _select(profile: Profile, order: Sequence[int]) -> Profile:
         order=[order[entry] for entry in kept],
         weights=[profile.weights[entry] for entry in kept],
         weights_after=None if after is None else [after[entry] for entry in kept],
+        samples=None,
+        gc_samples=None,
         starts_us=None,
         stopped_us=None,
         restart=None,
@@ -185,4 +187,4 @@ def _by_time(profile: Profile) -> Profile:
     starts = profile.starts_us
     end = profile.stopped_us if profile.stopped_us is not None else starts[-1] + (profile.interval or 0)
     lasting = [max(later - start, 0) for start, later in zip(starts, [*starts[1:], end], strict=True)]
-    return replace(profile, unit="microseconds", weights=lasting)
+    return replace(profile, unit="microseconds", weights=lasting, samples=int(sum(profile.weights)))

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flamegraph import collector
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,7 +19,6 @@ SYSTEM = "system"
 GC = "GC"
 UNKNOWN = "no file"
 
-_GC_NAMES = frozenset({"(garbage collection)", "(marking)", "(sweeping)"})
 # The folder below `gems/` is a gem's only if it starts with a letter: `ruby/gems/3.1.0/gems/json-2.6.1` holds two.
 _GEM = re.compile(r"(?:^|/)(?P<git>bundler/)?gems/(?P<gem>[A-Za-z_][^/]*)/")
 _VERNIER_GEM = re.compile(r"^gem:(?P<gem>[^:]+):")
@@ -50,7 +51,7 @@ def group_of(frame: Frame) -> str | None:
     These are C functions, `<internal:` ones, evaluated text and frames without a file. A gem's group is its name
     and version, `rack 2.2.22`; a gem from git has no version, only its name.
     """
-    if frame.name in _GC_NAMES:
+    if frame.name in collector.NAMES:
         return GC
     file = frame.file
     if evaluated := _EVAL.match(file):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from flamegraph.collector import NAMES
 from flamegraph.groups import classify, shares, stack_weights
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def summarize(profile: Profile, top: int = 15, callers: str = "") -> Summary:
         stacks=len(profile.stacks),
         deepest=max(map(len, profile.stacks), default=0),
         missed=profile.missed,
-        gc_percent=None if profile.gc_samples is None or not whole else _percent(profile.gc_samples, whole),
+        gc_percent=_gc_percent(profile, own, whole),
         duration_us=_duration(profile),
         aggregated=bool(profile.totals),
         top_self=sorted(rows, key=lambda row: (-row.own, row.name, row.place))[:top],
@@ -150,6 +151,14 @@ def _place(file: str, line: int) -> str:
 
 def _percent(part: Number, whole: Number) -> float:
     return round(100 * part / whole, 4) if whole else 0.0
+
+
+def _gc_percent(profile: Profile, own: Sequence[Number], whole: Number) -> float | None:
+    seen = sum(weight for frame, weight in zip(profile.frames, own, strict=True) if frame.name in NAMES)
+    if seen or not whole or profile.gc_samples is None:
+        return _percent(seen, whole) if seen else None
+    # stackprof 0.2.7 counts the collector's samples and lists them nowhere.
+    return _percent(profile.gc_samples, whole + profile.gc_samples)
 
 
 def _duration(profile: Profile) -> int | None:

@@ -38,6 +38,7 @@ def merge(named: Sequence[tuple[str, Profile]]) -> Profile:
         title=first.title if len({profile.title for profile in profiles}) == 1 else "",
         missed=_sum([profile.missed for profile in profiles]),
         gc_samples=_sum([profile.gc_samples for profile in profiles]),
+        samples=_sum([profile.samples for profile in profiles]),
         warnings=[f"{name}: {each}" for name, profile in named for each in profile.warnings] + _intervals(profiles),
         metadata={},
         starts_us=None,

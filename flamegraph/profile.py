@@ -41,8 +41,8 @@ class Profile:
     input, which is the order of time where the format has one. `starts_us[i]` is when entry i began, in
     microseconds from the first one, never falling, or `starts_us` is None where the input has no times; `restart` is
     the entry before which recording may have begun anew. `weights_after` is the second count of differential folded
-    text. An aggregated dump has no stacks, only `totals`, one for each frame. Names and files are always sound
-    Unicode: a byte that was not is written `\xff`.
+    text. `samples` is how many there were where `weights` are times. An aggregated dump has no stacks, only `totals`,
+    one for each frame. Names and files are always sound Unicode: a byte that was not is written `\xff`.
     """
 
     frames: Sequence[Frame]
@@ -62,5 +62,6 @@ class Profile:
     note: str = ""
     gc_samples: int | None = None
     weights_after: Sequence[int] | Sequence[float] | None = None
+    samples: int | None = None
     totals: Sequence[FrameTotals] = ()
     restart: int | None = None

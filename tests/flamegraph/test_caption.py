@@ -20,6 +20,12 @@ def test_a_profile_of_unknown_making_says_only_how_much() -> None:
     assert caption.lines(profile(("a", 3)), PLAIN) == ["3 samples"]
 
 
+def test_weights_of_time_leave_the_number_of_samples_to_be_said() -> None:
+    seen = profile(("a", 2000), unit="microseconds", mode="wall", interval=1000, samples=2, missed=1)
+
+    assert caption.lines(seen, PLAIN) == ["2,000 microseconds · wall clock every 1 ms · 2 samples · 1 missed"]
+
+
 def test_the_layout_is_named_where_it_is_not_plain_to_see() -> None:
     assert caption.lines(profile(("a", 3)), RenderOptions(layout="chart")) == ["3 samples · in the order of time"]
 

@@ -67,3 +67,10 @@ def test_json_holds_what_the_text_says_whatever_the_metadata_is() -> None:
 
 def test_an_empty_profile_has_empty_tables() -> None:
     assert "total      0 samples" in as_text(summarize(Profile([], [], [], [])))
+
+
+def test_the_share_of_the_collector_is_that_of_what_is_weighed() -> None:
+    seen = profile(("a", 30), ("(garbage collection);(marking)", 10), unit="microseconds", gc_samples=3)
+    unlisted = profile(("a", 3), gc_samples=1)
+
+    assert [summarize(each).gc_percent for each in (seen, unlisted, profile(("a", 3)))] == [25.0, 25.0, None]
