@@ -110,6 +110,8 @@ def info(args: argparse.Namespace) -> None:
     from flamegraph import info as tables
     from flamegraph.files import write_text
 
+    if args.top < 1:
+        raise ValueError(f"--top is 1 or more, was {args.top}")
     profile = _read_all(args.files, args)
     summary = tables.summarize(profile, top=args.top, callers=args.callers)
     write_text(args.output, [tables.as_json(summary) if args.json else tables.as_text(summary)])
@@ -134,7 +136,8 @@ def _read_all(names: Sequence[str], args: argparse.Namespace) -> Profile:
     profiles = []
     for name in names:
         try:
-            profiles.append((name, _read(name, options)))
+            # Times and the order of entries are each file's own, so filters come before merging.
+            profiles.append((name, _filtered(_read(name, options), args)))
         except ProfileError as error:
             raise ProfileError(f"{_shown(name)}: {error}") from None
     profile = profiles[0][1]
@@ -142,7 +145,6 @@ def _read_all(names: Sequence[str], args: argparse.Namespace) -> Profile:
         from flamegraph.merge import merge
 
         profile = merge(profiles)
-    profile = _filtered(profile, args)
     for warning in profile.warnings:
         print(f"flamegraph: warning: {one_line(warning)}", file=sys.stderr)
     return profile
@@ -226,7 +228,9 @@ def _min_percent(text: str, width: int) -> float:
     try:
         value = float(number)
     except ValueError:
-        raise ValueError(f"--min-width is pixels or a percentage, as 0.1 or 0.5%, was {text!r}") from None
+        value = -1
+    if not 0 <= value < 1e9:
+        raise ValueError(f"--min-width is pixels or a percentage, as 0.1 or 0.5%, was {text!r}")
     return value if number != text else 100 * value / (width - 20)
 
 

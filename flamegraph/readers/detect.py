@@ -32,6 +32,14 @@ FORMATS: Final = (
     "folded",
     "rails_log",
 )
+# Options that choose something inside a file, and which formats have it. One profile alone is also the first and all.
+CHOOSING: Final = {
+    "since": ("rails_log",),
+    "path": ("rails_log",),
+    "exception": ("rails_log",),
+    "profile": ("speedscope", "vernier"),
+}
+NO_CHOICE: Final = ("", "0", "all")
 # What people bring and nobody can draw, by how it begins, and what to bring instead.
 REFUSED: Final = {
     b"rbspy": "a raw recording of rbspy: give `rbspy report -i FILE -f speedscope` or `-f collapsed` instead",
@@ -76,7 +84,12 @@ def read(data: bytes, options: ReadOptions) -> Profile:
     from flamegraph.readers.unpack import plain
 
     data = plain(data)
-    return find(data, options.format).read(data, options)
+    reader = find(data, options.format)
+    for option, readers in CHOOSING.items():
+        wish = getattr(options, option)
+        if wish not in NO_CHOICE and reader.NAME not in readers:
+            raise ProfileError(f"--{option} {wish} chooses in a file of {' or '.join(readers)}, this is {reader.NAME}")
+    return reader.read(data, options)
 
 
 def find(data: bytes, name: str = "") -> Reader:

@@ -143,6 +143,9 @@ def test_wishes_without_a_meaning_here_are_said(folded: Callable[..., str], caps
     ("arguments", "problem"),
     [
         (["--min-width", "x"], "--min-width is pixels or a percentage, as 0.1 or 0.5%, was 'x'"),
+        (["--min-width", "-1"], "--min-width is pixels or a percentage, as 0.1 or 0.5%, was '-1'"),
+        (["--since", "2026-01-01"], "--since 2026-01-01 chooses in a file of rails_log, this is folded"),
+        (["--profile", "3"], "--profile 3 chooses in a file of speedscope or vernier, this is folded"),
         (["--width", "5"], "width is 300 to 20000 pixels, was 5"),
         (["--format", "perf"], "no format is called 'perf'"),
         (["--link", "javascript:x"], "link starts with the scheme"),
@@ -160,6 +163,28 @@ def test_wishes_that_cannot_be_met_are_refused_in_one_line(
 def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "no/such.dump"]) == 2
     assert capsys.readouterr().err == "flamegraph: no/such.dump: No such file or directory\n"
+
+
+def test_a_place_where_no_file_can_be_is_named_as_it_was_typed(
+    folded: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["render", folded(), "-o", "no/such/out.svg"]) == 2
+    assert capsys.readouterr().err == "flamegraph: no/such/out.svg: No such file or directory\n"
+
+
+def test_each_of_several_files_is_weighed_by_its_own_times(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [str(shared(f"stackprof/{each}/wall-raw.dump")) for each in ("v0.2.23", "v0.2.27")]
+    totals = []
+    for files in (names[:1], names[1:], names):
+        assert main(["info", "--json", "--weight", "time", *files]) == 0
+        totals.append(json.loads(capsys.readouterr().out)["total"])
+
+    assert totals[2] == totals[0] + totals[1]
+
+
+def test_no_table_has_less_than_a_row(folded: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", folded(), "--top", "-1"]) == 2
+    assert capsys.readouterr().err == "flamegraph: --top is 1 or more, was -1\n"
 
 
 def test_a_failure_leaves_the_old_picture_as_it_was(folded: Callable[..., str], tmp_path: Path) -> None:
