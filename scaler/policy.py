@@ -74,7 +74,7 @@ def _target(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int,
     reasons = [why]
     if burst:
         reasons.append(f"panic: {policy.panic_window_s:g} s need {rush:.1f}, {seen.serving} serving")
-    if seen.desired and abs(need - seen.desired) <= policy.tolerance * seen.desired:
+    if abs(need - seen.desired) <= policy.tolerance * seen.desired:
         if ceil(need - ROUNDING) != seen.desired:
             reasons.append(f"tolerance: within {policy.tolerance:.0%} of {seen.desired}")
         count = seen.desired
@@ -109,13 +109,13 @@ def _threshold(policy: PolicySettings, seen: Observation, load: Load) -> tuple[i
         return seen.desired, False, ["no rate yet"]
     if rps > policy.up_rps * seen.serving:
         text = f"{rps:.1f} rps on {seen.serving} serving is above up_rps {policy.up_rps:g}"
-        if seen.ordered or not seen.serving < seen.desired + 1:
+        if seen.ordered:
             return seen.desired, False, [text, "one start at a time"]
-        return seen.serving + 1, False, [text]
-    if seen.serving > 1 and rps < policy.down_rps * (seen.serving - 1):
+        return max(seen.desired, seen.serving + 1), False, [text]
+    if rps < policy.down_rps * (seen.serving - 1):
         text = f"{rps:.1f} rps on {seen.serving - 1} would be below down_rps {policy.down_rps:g}"
         return min(seen.desired, seen.serving - 1), False, [text]
-    if seen.serving == 1 and load.idle:
+    if load.idle:
         return 0, False, [f"idle for {policy.stable_window_s:g} s"]
     return seen.desired, False, [f"{rps:.1f} rps on {seen.serving} serving is between down_rps and up_rps"]
 
@@ -136,7 +136,7 @@ def _not_down_yet(policy: PolicySettings, seen: Observation, load: Load, need: i
         count = min(seen.recent, seen.desired)
         reasons.append(f"stabilisation: {seen.recent} were needed within {_delay_s(policy):g} s")
     near = policy.kind == "target" and seen.desired - count <= policy.tolerance * seen.desired
-    if 0 < count < seen.desired and near:
+    if count < seen.desired and near:
         reasons.append(f"tolerance: {count} is within {policy.tolerance:.0%} of {seen.desired}")
         return seen.desired
     if count == 0 and not load.idle:

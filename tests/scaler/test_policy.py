@@ -80,6 +80,7 @@ def test_the_tolerance_is_named_only_where_it_bit() -> None:
     policy = plain(tolerance=0.1)
     assert ("105.0 rps at target 10", "tolerance: within 10% of 10") == recommend(policy, seen(10, 105.0)).reasons
     assert ("99.0 rps at target 10",) == recommend(policy, seen(10, 99.0)).reasons
+    assert ("100.0 rps at target 10",) == recommend(policy, seen(10, 100.0)).reasons
 
 
 def test_from_nothing_there_is_no_tolerance() -> None:
@@ -128,6 +129,15 @@ def test_in_a_panic_the_count_never_falls_below_its_peak() -> None:
     assert "panic: not below 8 until 60 s without a burst" in found.reasons
 
 
+def test_a_count_at_the_peak_of_a_panic_needs_no_reason() -> None:
+    assert ("80.0 rps at target 10",) == recommend(PLAIN, seen(8, 80.0, panicking=True, peak=8)).reasons
+
+
+def test_a_peak_counts_only_in_a_panic() -> None:
+    assert 2 == count(PLAIN, seen(8, 20.0, panicking=False, peak=8))
+    assert 0 == count(PLAIN, seen(1, 0.0, panicking=True, idle=True))
+
+
 def test_in_a_panic_the_larger_of_the_windows_counts() -> None:
     assert 6 == count(PLAIN, seen(2, 60.0, panic_rps=30.0, panicking=True, peak=2))
     assert 6 == count(PLAIN, seen(2, 30.0, panic_rps=60.0, panicking=True, peak=2))
@@ -174,6 +184,11 @@ def test_what_closes_the_way_down_leaves_the_way_up_open(values: dict[str, Any])
 @pytest.mark.parametrize(("recent", "expected"), [(None, 1), (1, 1), (3, 3), (4, 4), (9, 4)])
 def test_the_way_down_ends_at_the_largest_recent_need(recent: int | None, expected: int) -> None:
     assert expected == count(PLAIN, seen(4, 10.0, recent=recent))
+
+
+def test_a_stabilisation_that_leaves_everything_as_it_is_gives_no_other_reason() -> None:
+    found = recommend(plain(stabilisation_s=120.0, tolerance=0.1), seen(4, 10.0, recent=4))
+    assert ("10.0 rps at target 10", "stabilisation: 4 were needed within 120 s") == found.reasons
 
 
 def test_the_stabilisation_says_what_it_waits_for() -> None:
@@ -238,6 +253,7 @@ def test_a_lowered_maximum_holds_at_once_without_a_window() -> None:
 
 def test_zero_only_once_idle_for_the_whole_window() -> None:
     assert (0, 1) == (count(PLAIN, seen(1, 0.0, idle=True)), count(PLAIN, seen(1, 0.0)))
+    assert 1 == count(PLAIN, seen(3, 0.0))
     assert "not to zero: not idle for the whole window" in recommend(PLAIN, seen(3, 0.0)).reasons
 
 
@@ -245,6 +261,12 @@ def test_a_held_request_wakes_an_empty_fleet_before_there_is_a_rate() -> None:
     found = recommend(PLAIN, seen(0, 0.0, held=1))
     assert (1, "1 held and nothing serves") == (found.count, found.reasons[-1])
     assert 0 == count(PLAIN, seen(0, 0.0))
+
+
+def test_held_requests_are_no_reason_while_something_serves() -> None:
+    assert ("0.0 rps at target 10", "not to zero: not idle for the whole window") == (
+        recommend(PLAIN, seen(1, 0.0, held=1)).reasons
+    )
 
 
 def test_held_requests_do_not_lower_a_need() -> None:
@@ -320,5 +342,32 @@ def test_threshold_holds_without_a_rate() -> None:
     )
 
 
-def test_threshold_knows_no_burst() -> None:
-    assert not recommend(THRESHOLD, seen(1, 1000.0)).burst
+@pytest.mark.parametrize(
+    "what",
+    [
+        seen(1, 1000.0),
+        seen(2, 1000.0, ordered=1),
+        seen(3, 1.0),
+        seen(2, 20.0),
+        seen(1, 0.0, idle=True),
+        seen(3, None),
+    ],
+)
+def test_threshold_knows_no_burst(what: Observation) -> None:
+    assert not recommend(THRESHOLD, what).burst
+
+
+def test_threshold_goes_up_from_what_serves_where_that_is_more_than_desired() -> None:
+    assert 4 == count(THRESHOLD, seen(2, 100.0, serving=3))
+
+
+def test_threshold_lowers_nothing_while_it_is_overloaded() -> None:
+    assert 5 == count(THRESHOLD, seen(5, 100.0, serving=1))
+
+
+def test_threshold_has_no_tolerance() -> None:
+    assert 9 == count(plain(kind="threshold", tolerance=0.5), seen(10, 50.0))
+
+
+def test_threshold_at_one_that_is_not_idle_says_so() -> None:
+    assert ("0.0 rps on 1 serving is between down_rps and up_rps",) == recommend(THRESHOLD, seen(1, 0.0)).reasons
