@@ -103,6 +103,11 @@ class MemoryStore:
             loop.call_soon_threadsafe(queue.put_nowait, generation)
         return generation
 
+    def overwritten(self) -> str:
+        """Nobody else can write here."""
+        self._reach()
+        return ""
+
     def summarise(self, lease: Lease, summary: Summary) -> None:
         """Refresh what status shows, without a new generation. Raises RefusedError without the lease."""
         self._fenced(lease).summary = summary

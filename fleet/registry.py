@@ -174,6 +174,12 @@ class Registry(Protocol):
     def publish(self, lease: Lease, change: Change) -> int:
         """Write one change atomically and return its generation. Raises RefusedError without the lease."""
 
+    def overwritten(self) -> str:
+        """What a stranger wrote over the last publication, in one line; "" where it stands as it was published.
+
+        After that the next publication writes everything anew.
+        """
+
     def summarise(self, lease: Lease, summary: Summary) -> None:
         """Refresh what status shows, without a new generation. Raises RefusedError without the lease."""
 

@@ -22,6 +22,7 @@ from scaler.messages import (
     Forget,
     Look,
     Ordered,
+    Overwritten,
     Publish,
     Published,
     Refused,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 UNTOLD_LIMIT = 1000
 RECONNECT_S = 1.0
+# A proxy that starts meanwhile holds its requests for so long at most.
+VERIFY_S = 5.0
 CLOSING_LIMIT_S = 120.0
 
 log = structlog.get_logger()
@@ -82,7 +85,7 @@ class Live:
         self._soon: deque[Event] = deque()
         self._lease: Lease | None = None
         self._renewed_at: float | None = None
-        self._next_tick = now()
+        self._next_tick = self._next_verification = now()
         self._order = ""
         self._untold: list[Happening] = []
         self._surveyed = False
@@ -156,6 +159,7 @@ class Live:
             event = self._hold_lease()
             if event is None:
                 self._take_orders()
+                self._verify()
                 event = Tick(self._now(), self._store.sight(detail=False), self._renewed_at)
         except StoreUnavailableError as error:
             if not self._reached:
@@ -194,6 +198,14 @@ class Live:
         for order in self._store.orders(self._order):
             self._order = order.id
             self._soon.append(Ordered(self._now(), order))
+
+    def _verify(self) -> None:
+        """See now and then that the registry is what this scaler wrote: proxies believe what stands there."""
+        if self._lease is None or self._now() < self._next_verification:
+            return
+        self._next_verification = self._now() + VERIFY_S
+        if reason := self._store.overwritten():
+            self._soon.append(Overwritten(self._now(), reason))
 
     def _lost(self, error: StoreUnavailableError) -> None:
         if not self._unreachable:

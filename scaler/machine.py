@@ -21,6 +21,7 @@ from scaler.messages import (
     Elected,
     Event,
     Ordered,
+    Overwritten,
     Probed,
     Published,
     Refused,
@@ -52,7 +53,7 @@ def step(policy: Policy, state: State, event: Event) -> Step:
             if turn.acting and turn.moved:
                 decide(turn)
                 reconcile(turn)
-        case Published() | Unpublished():
+        case Published() | Unpublished() | Overwritten():
             _written(turn, event)
         case Ordered() | Closed():
             _ordered(turn, event)
@@ -96,7 +97,10 @@ def _count_again(turn: Turn) -> None:
         turn.effects.append(Count())
 
 
-def _written(turn: Turn, event: Published | Unpublished) -> None:
+def _written(turn: Turn, event: Published | Unpublished | Overwritten) -> None:
+    if isinstance(event, Overwritten):
+        _overwritten(turn, event)
+        return
     if turn.state.publishing != event.version:
         turn.notes.append(f"late: an answer to version {event.version}")
         return
@@ -110,6 +114,15 @@ def _written(turn: Turn, event: Published | Unpublished) -> None:
             turn.put(replace(instance, generation=event.generation))
     if turn.acting and turn.state.version == event.version:  # else this step publishes, and the acts come after that
         acts(turn)
+
+
+def _overwritten(turn: Turn, event: Overwritten) -> None:
+    """Publish everything again: the registry has one writer, and this is it."""
+    if turn.acting:
+        turn.tell("fault", "registry", "", "written again", event.reason)
+        turn.moved.append("registry written again")
+    else:
+        turn.notes.append("Overwritten outside a term")
 
 
 def _ordered(turn: Turn, event: Ordered | Closed) -> None:

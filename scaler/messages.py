@@ -167,6 +167,14 @@ class Unpublished:
 
 
 @dataclass(frozen=True, slots=True)
+class Overwritten:
+    """The store no longer holds what was published last, though the lease is ours: a stranger wrote there."""
+
+    now: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The store says that the lease is not ours: the term is over."""
 
@@ -202,6 +210,7 @@ Event = (
     | Probed
     | Published
     | Unpublished
+    | Overwritten
     | Refused
     | Ordered
     | Closed

@@ -45,6 +45,10 @@ class ShadowStore:
         """Into memory."""
         return self._memory.publish(lease, change)
 
+    def overwritten(self) -> str:
+        """As the memory does."""
+        return self._memory.overwritten()
+
     def summarise(self, lease: Lease, summary: Summary) -> None:
         """Into memory."""
         self._memory.summarise(lease, summary)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SCALERS_KEPT_S = 3600
 EVENTS_KEPT = 10_000
+# Of what a stranger overwrote, so much is named.
+SHOWN = 5
 EVENT_WIDTH = 2 * len(EVENT_FIELDS)
 # How long after `close` a waiting `wakes` may notice; a connection is tried by a ping after so many such waits.
 WAKE_WAIT_S = 0.25
@@ -128,6 +130,38 @@ class RedisRegistry:
             "publish", [*fixed, *proxies], [*head, *lists, *happening_fields(change.happenings)]
         )
         return reply
+
+    def overwritten(self) -> str:
+        """What a stranger wrote over the last publication, in one line; "" where it stands as it was published."""
+        before = self._written
+        if before is None:
+            return ""
+        with reaching(self.shown):
+            pipeline = self.client.pipeline(transaction=True)
+            for command in self.snapshots.wanted:
+                pipeline.execute_command(*command)
+            found = pipeline.execute(raise_on_error=False)
+        differing = [key for key, kept in zip(self._registry_keys, found, strict=True) if wrong_type(kept)]
+        generation, instances, backends = found
+        if not differing:
+            differing = self._differing(before, generation, instances, backends)
+        if differing:
+            self._written = None
+        return f"not as it was published: {', '.join(differing[:SHOWN])}" if differing else ""
+
+    @property
+    def _registry_keys(self) -> tuple[str, str, str]:
+        return self.keys.generation, self.keys.instances, self.keys.backends
+
+    def _differing(self, before: Written, generation: object, instances: object, backends: Any) -> list[str]:  # noqa: ANN401
+        serving = sum(backend.phase is Phase.SERVING for backend in before.backends.values())
+        wanted = {name.encode(): backend.to_json().encode() for name, backend in before.backends.items()}
+        single = zip(self._registry_keys, (generation, instances), (before.generation, str(serving)), strict=False)
+        return [key for key, kept, told in single if text(kept) != told] + [
+            f"{self.keys.backends} {text(name)[:80]!r}"
+            for name in sorted(wanted.keys() | backends.keys())
+            if wanted.get(name) != backends.get(name)
+        ]
 
     def summarise(self, lease: Lease, summary: Summary) -> None:
         """Refresh what status shows, without a new generation. Raises RefusedError without the lease."""

@@ -80,6 +80,28 @@ class Snatched(MemoryStore):
         return super().publish(lease, change)
 
 
+class Scribbled(MemoryStore):
+    """A store into which a stranger writes."""
+
+    scribbled = ""
+
+    def overwritten(self) -> str:
+        found, self.scribbled = self.scribbled, ""
+        return found
+
+
+def test_a_registry_that_was_written_over_is_published_again_within_seconds() -> None:
+    store = Scribbled(lambda: 0.0)
+    rig = serving(Rig(store=store))
+    published = len(rig.events(Published))
+    store.scribbled = "backends 'web1'"
+    rig.run(6)
+    assert published + 1 == len(rig.events(Published))
+    assert [("written again", ("backends 'web1'",))] == [
+        (told.after, told.reasons) for told in rig.history() if told.subject == "registry"
+    ]
+
+
 def test_a_refused_publication_ends_the_term_and_starts_nothing() -> None:
     store = Snatched(lambda: 0.0)
     rig = serving(Rig(store=store))

@@ -14,6 +14,7 @@ from scaler.messages import (
     Look,
     Ordered,
     Outcome,
+    Overwritten,
     Placement,
     Probed,
     Publish,
@@ -121,6 +122,25 @@ def test_a_publication_that_failed_is_tried_again_at_the_next_tick() -> None:
     machine.tick(reading())
     assert [first.version] == [effect.version for effect in machine.emitted(Publish)]
     assert [] == machine.emitted(Start)
+
+
+def test_a_registry_that_a_stranger_wrote_to_is_published_again_and_told() -> None:
+    machine = serving(1)
+    machine.take(Overwritten(machine.now, "not as it was published: backends 'web1'"))
+    [again] = machine.emitted(Publish)
+    assert {"web1": Phase.SERVING} == {name: one.phase for name, one in again.change.backends.items()}
+    assert [("registry", "written again", ("not as it was published: backends 'web1'",))] == [
+        (told.subject, told.after, told.reasons) for told in again.change.happenings if told.kind == "fault"
+    ]
+    machine.publish()
+    assert [] == machine.emitted(Publish)
+
+
+def test_a_registry_that_a_stranger_wrote_to_is_none_of_a_deposed_scalers_business() -> None:
+    machine = serving(1)
+    machine.take(Deposed(machine.now, "taken"))
+    machine.take(Overwritten(machine.now, "garbage"))
+    assert ((), ("Overwritten outside a term",)) == (machine.last.effects, machine.last.notes)
 
 
 def test_an_answer_to_an_older_publication_changes_nothing() -> None:

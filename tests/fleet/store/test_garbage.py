@@ -107,6 +107,38 @@ async def test_a_bad_entry_is_a_fault_and_the_others_stand(
     assert snapshot == await board.snapshot()
 
 
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (("HSET", "backends", "production2", "{"), "{backends} 'production2'"),
+        (("HSET", "backends", "production9", "{}"), "{backends} 'production9'"),
+        (("HDEL", "backends", "production1"), "{backends} 'production1'"),
+        (("DEL", "backends"), "{backends} 'production1', {backends} 'production2'"),
+        (("SET", "backends", "x"), "{backends}"),
+        (("SET", "generation", "7"), "{generation}"),
+        (("DEL", "generation"), "{generation}"),
+        (("SET", "instances", "x"), "{instances}"),
+    ],
+)
+def test_what_a_stranger_writes_over_the_registry_is_seen_once_and_the_next_publication_mends_it(
+    registry: RedisRegistry, lease: Lease, keys: Keys, command: tuple[str, ...], named: str
+) -> None:
+    assert "" == registry.overwritten()
+    verb, key, *values = command
+    registry.client.execute_command(verb, getattr(keys, key), *values)
+    told = named.format(backends=keys.backends, generation=keys.generation, instances=keys.instances)
+    assert f"not as it was published: {told}" == registry.overwritten()
+    assert "" == registry.overwritten()
+    registry.publish(lease, CHANGE)
+    assert "" == registry.overwritten()
+    assert (BACKENDS, ()) == (snapshot_of(registry).backends, snapshot_of(registry).faults)
+
+
+def test_before_anything_was_published_nothing_can_be_overwritten(registry: RedisRegistry, keys: Keys) -> None:
+    registry.client.hset(keys.backends, "production2", "{")
+    assert "" == registry.overwritten()
+
+
 @pytest.mark.usefixtures("lease")
 def test_a_name_of_another_app_is_a_fault(registry: RedisRegistry, keys: Keys) -> None:
     registry.client.hset(keys.backends, "web1", BACKENDS["production1"].to_json())
