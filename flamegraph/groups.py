@@ -17,8 +17,11 @@ APP = "app"
 STDLIB = "stdlib"
 SYSTEM = "system"
 GC = "GC"
+FRAMEWORK = "framework"
 UNKNOWN = "no file"
 
+# What stands for folded frames of the framework: their time is neither their caller's nor one gem's.
+FOLDED = ("(Rack middleware, folded)", "(framework plumbing, folded)")
 # The folder below `gems/` is a gem's only if it starts with a letter: `ruby/gems/3.1.0/gems/json-2.6.1` holds two.
 _GEM = re.compile(r"(?:^|/)(?P<git>bundler/)?gems/(?P<gem>[A-Za-z_][^/]*)/")
 _VERNIER_GEM = re.compile(r"^gem:(?P<gem>[^:]+):")
@@ -53,6 +56,8 @@ def group_of(frame: Frame) -> str | None:
     """
     if frame.name in collector.NAMES:
         return GC
+    if frame.name in FOLDED:
+        return FRAMEWORK
     file = frame.file
     if evaluated := _EVAL.match(file):
         file = evaluated["file"]

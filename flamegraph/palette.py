@@ -12,7 +12,7 @@ from math import cos, radians, sin
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from flamegraph.groups import APP, GC, STDLIB, SYSTEM, UNKNOWN, gem_name
+from flamegraph.groups import APP, FRAMEWORK, GC, STDLIB, SYSTEM, UNKNOWN, gem_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ _KNOWN = {
     STDLIB: (250, 0.045),
     SYSTEM: (250, 0.012),
     GC: (15, 0.05),
+    FRAMEWORK: (290, 0.03),
     UNKNOWN: (80, 0.05),
     "activerecord": (255, 0.105),
     "arel": (265, 0.105),
@@ -80,6 +81,7 @@ _SAFE_KNOWN = {
     SYSTEM: ("#c8c8c8", "#434343"),
     UNKNOWN: ("#eedd88", "#6f601a"),
     GC: ("#bbaaaa", "#5c4a4a"),
+    FRAMEWORK: ("#d2d0e2", "#484658"),
 }
 
 
@@ -94,7 +96,7 @@ class Palette:
 
 def paint(colors: Colors, groups: Sequence[str], frames: Sequence[Frame]) -> Palette:
     """Choose the colours of a picture. Without any file there is nothing to tell groups by: it is drawn hot."""
-    if colors in ("gem", "safe") and {UNKNOWN, GC}.issuperset(groups):
+    if colors in ("gem", "safe") and {UNKNOWN, GC, FRAMEWORK}.issuperset(groups):
         colors = "hot"
     match colors:
         case "hot":

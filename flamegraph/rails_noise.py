@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from flamegraph.filters import Stack, change_stacks
+from flamegraph.groups import FOLDED
 from flamegraph.profile import Frame, Profile
 
-MIDDLEWARE: Final = Frame("(Rack middleware, folded)")
-PLUMBING: Final = Frame("(framework plumbing, folded)")
+MIDDLEWARE, PLUMBING = map(Frame, FOLDED)
 
 # Gems whose code runs around the app's and is seldom what one looks for.
 GEMS: Final = (

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import flamegraph
 from flamegraph.filters import LONGEST_CYCLE, Filters, apply, last_segment, without_recursion
 from flamegraph.fold import fold
+from flamegraph.groups import shares
 from flamegraph.profile import Frame, Profile, ProfileError
 from tests.flamegraph.profiles import profile, shared
 
@@ -171,3 +172,17 @@ def test_a_real_rails_profile_keeps_its_samples_and_loses_its_depth() -> None:
 
     assert sum(found.weights) == sum(folded.weights)
     assert 2 * max(map(len, folded.stacks)) < max(map(len, found.stacks))
+
+
+def test_folded_framework_takes_no_time_from_the_app_nor_gives_it_any() -> None:
+    found = flamegraph.read(shared("rails/stackprof_wall_raw.dump"), ordered=False)
+    before, after = (
+        {share.group: share.own for share in shares(each)}
+        for each in (found, apply(found, Filters(hide_rails_noise=True)))
+    )
+
+    assert [after[group] for group in ("GC", "stdlib", "system")] == [
+        before[group] for group in ("GC", "stdlib", "system")
+    ]
+    assert after["app"] <= before["app"]
+    assert after["framework"] > sum(after.values()) / 2
