@@ -32,6 +32,12 @@ def exact_percents(values: Sequence[int | float], digits: int = 1) -> list[float
     return [value / unit for value in floors]
 
 
+def _percent(value: float) -> str:
+    """The whole without its digit: two of it side by side would touch."""
+    text = f"{value:.1f}%"
+    return "100%" if text == "100.0%" else text
+
+
 def columns_for(width: float, rows: int) -> int:
     """How many columns of the legend fit."""
     return max(1, min(int(width // COLUMN_WIDTH), rows))
@@ -61,8 +67,8 @@ def draw(shares: Sequence[Share], numbers: Mapping[str, int], width: float, y: i
             f'{whole}<rect class="back" x="-4" width="{COLUMN_WIDTH - 12}" height="{ROW_HEIGHT}" rx="4"/>'
             f'<rect class="g{numbers[share.group]}" y="3" width="12" height="12" rx="3"/>'
             f'<text x="18" y="13">{escape(shown)}</text>'
-            f'<text class="n" x="200" y="13">{own:.1f}%</text>'
-            f'<text class="n m" x="246" y="13">{inclusive:.1f}%</text></g>'
+            f'<text class="n" x="200" y="13">{_percent(own)}</text>'
+            f'<text class="n m" x="246" y="13">{_percent(inclusive)}</text></g>'
         )
     heads = "".join(
         f'<g class="m head" transform="translate({column * COLUMN_WIDTH} 13)"><text x="18">group</text>'

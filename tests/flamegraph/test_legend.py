@@ -66,3 +66,9 @@ def test_rows_fill_column_by_column() -> None:
 
 def test_a_narrow_picture_has_one_column() -> None:
     assert legend.columns_for(120, 5) == 1
+
+
+def test_all_of_it_needs_no_digits() -> None:
+    drawn = legend.draw([Share("app", 999, 1000), Share("no file", 1, 1)], {"app": 0, "no file": 1}, 500, 0)
+
+    assert ["99.9%", "100%", "0.1%", "0.1%"] == re.findall(r"[\d.]+%", drawn)
