@@ -211,7 +211,9 @@ class HaproxySettings(Section):
     sticky_cookie: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Clients stay with one instance by a cookie of this name."
     )
-    slow_start_s: NotNegative = Field(5.0, le=3600, description="A new instance's share climbs over this time.")
+    slow_start_s: NotNegative = Field(
+        0.0, le=3600, description="A new instance's share climbs over this time; for apps that warm up slowly."
+    )
     max_in_flight: int | None = Field(
         None, ge=1, description="One instance gets so many at once; more wait in HAProxy."
     )

@@ -51,6 +51,7 @@ class Agent:
     _reading: ProxyReading | None = None
     _seen_at: float = field(default_factory=monotonic)
     _held: int = 0
+    _told_at: float = 0.0
     _detail_at: float = 0.0
     _resync_at: float = 0.0
     _files_at: float = 0.0
@@ -93,7 +94,7 @@ class Agent:
     async def turn(self, *, changed: bool) -> None:
         """Look, converge where that is due, and sum up for the next report. Raises HaproxyError."""
         now = monotonic()
-        detail = now >= self._detail_at or bool(self.workers.busy_slots)
+        detail = not changed and (now >= self._detail_at or bool(self.workers.busy_slots))
         new_worker = await self.workers.look(detail=detail)
         if detail:
             self._detail_at = now + DETAIL_S
@@ -108,6 +109,10 @@ class Agent:
         await self.keeper.keep_file()
         self._seen_at = monotonic()
         self._sum_up()
+        if self._seen_at >= self._told_at + LOOK_S:
+            # What was just read is told at once, not when a clock of its own says so.
+            self._told_at = self._seen_at - LOOK_S / 10
+            self.news.set()
 
     async def _wait(self) -> bool:
         current = self.workers.current

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import re
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from haproxy.errors import HaproxyError
 from haproxy.sections import slots_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
 
     from haproxy.model import Slot
 
 CHECK_TIMEOUT_S = 30.0
+LOCK_STEP_S = 0.02
 COMPLAINT = re.compile(r"\[(?P<file>[^\]]+):(?P<line>\d+)\]\s*:?\s*(?P<words>.*)")
 GRAVE = re.compile(r"^\[ALERT\][^:]*:\s*(?:config\s*:\s*)?", re.MULTILINE)
 
@@ -110,10 +112,19 @@ def _complaint(said: str, path: Path) -> str:
     return words[:300] or "it does not say why"
 
 
-@contextmanager
-def sole_changer(lock: Path) -> Iterator[None]:
-    """Whoever changes this HAProxy, by commands or by a reload, does so alone. Blocks."""
+@asynccontextmanager
+async def sole_changer(lock: Path) -> AsyncIterator[None]:
+    """Whoever changes this HAProxy, by commands or by a reload, does so alone; others wait."""
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while not _locked(file):
+            await asyncio.sleep(LOCK_STEP_S)
         yield
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

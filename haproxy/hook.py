@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from fleet.errors import StoreUnavailableError
@@ -68,9 +67,7 @@ async def run_hook(settings: Settings, say: Callable[[str], None], *, force: boo
     file = ConfigFile(where.config)
     running = await serving_worker(where)
     text = await rendered(settings, say, announce=running is None)
-    lock = sole_changer(where.lock)
-    await asyncio.to_thread(lock.__enter__)
-    try:
+    async with sole_changer(where.lock):
         changed = render_to(settings, text, file)
         say(f"{where.config}: {'replaced' if changed else 'as it should be'}")
         if running is None and not (settings.haproxy.reload_command or settings.haproxy.pid_file):
@@ -81,8 +78,6 @@ async def run_hook(settings: Settings, say: Callable[[str], None], *, force: boo
             say("nothing to load")
             return
         await _load(settings, where, file, say)
-    finally:
-        lock.__exit__(None, None, None)
 
 
 async def _load(settings: Settings, where: Places, file: ConfigFile, say: Callable[[str], None]) -> None:

@@ -52,12 +52,8 @@ class Keeper:
 
         Raises HaproxyError where HAProxy cannot be asked.
         """
-        lock = sole_changer(self.places.lock)
-        await asyncio.to_thread(lock.__enter__)
-        try:
+        async with sole_changer(self.places.lock):
             return await self._converge(targets, least)
-        finally:
-            lock.__exit__(None, None, None)
 
     async def _converge(self, targets: Sequence[Target], least: int) -> bool:
         decision = plan(await self._running(), Wanted(self.frame.marks, least, tuple(targets)))
@@ -91,8 +87,6 @@ class Keeper:
         if not commands.commands:
             self.workers.hold(holders)
             return True
-        # Whatever happens next, what was on a slot is counted for whoever was there.
-        await self.workers.read_on(detail=True)
         self.workers.hold(holders)
         current = self.workers.current
         if current is None:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fleet.backend import DEFAULT_WEIGHT, MAX_WEIGHT, Network, Phase, backend_address
@@ -115,6 +116,7 @@ def targets_of(snapshot: Snapshot, networks: Sequence[Network]) -> tuple[tuple[T
     return tuple(by_place.values()), tuple(faults)
 
 
+@lru_cache(maxsize=16_384)
 def _check_place(address: str, port: int, weight: int) -> None:
     ipaddress.ip_address(address)
     # HAProxy wraps a larger port silently.

@@ -177,7 +177,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    valkey: EmbeddedValkey, fleet: str, binary: str, *, started: bool = True, **overrides: object
+    valkey: EmbeddedValkey, fleet: str, binary: str, *, policy_max: int = 10, **overrides: object
 ) -> AsyncIterator[Rig]:
     """Everything runs when the block is entered, and nothing when it is left."""
     with folder() as path:
@@ -187,6 +187,7 @@ async def rig(
             *("[haproxy]", f'binary = "{BINARIES[binary]()}"', "threads = 2", "slow_start_s = 0", "min_reload_s = 0"),
             f'frontend_snippet = "{path / "frontend.snippet"}"',
             *(f"{key} = {value}" for key, value in overrides.items()),
+            *("[policy]", f"max = {policy_max}"),
             *("[proxy]", f"listen_port = {free_port()}"),
         ]
         (path / "frontend.snippet").touch()
@@ -197,10 +198,9 @@ async def rig(
         assert lease is not None
         made = Rig(settings, config, registry, lease)
         try:
-            if started:
-                await made.start_haproxy()
-                made.start_agent()
-                await until(lambda: "a worker serves" in made.log(), "the agent begins")
+            await made.start_haproxy()
+            made.start_agent()
+            await until(lambda: "a worker serves" in made.log(), "the agent begins")
             yield made
         except BaseException:
             print(made.log())
