@@ -34,6 +34,7 @@ from scaler.messages import (
 )
 from scaler.reconcile import acts, finish_drains, reconcile
 from scaler.sizing import decide, see
+from scaler.state import Term
 from scaler.term import survey_when_due, take_term
 from scaler.transitions import Signal
 from scaler.turn import Step, Turn
@@ -67,7 +68,8 @@ def step(policy: Policy, state: State, event: Event) -> Step:
 def _tick(turn: Turn, event: Tick) -> None:
     term = turn.state.term
     if term is not None and event.renewed_at is not None:
-        turn.set(term=replace(term, act_until=event.renewed_at + term.ttl_s))
+        until = event.renewed_at + term.ttl_s
+        turn.set(term=Term(term.token, term.act_from, until, term.ttl_s, term.surveyed))
     if event.sighting is None:
         turn.notes.append("the store cannot be read: holding")
         return

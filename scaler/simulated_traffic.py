@@ -45,8 +45,8 @@ class SimulatedTraffic:
         rate, span = self.course.rps(now), now - self._until
         if span > 0:
             self._advance(serving, rate, span, now)
-        silent = tuple(number for number, at in self.course.faults.proxy_silent if within(now, (at,)))
-        proxies = range(self.course.proxies)
+        faults, proxies = self.course.faults, range(self.course.proxies)
+        silent = [number for number, at in faults.proxy_silent if within(now, (at,))] if faults.proxy_silent else []
         readings = tuple(
             self._reading(number, serving, rate, now, generation, detail=detail)
             for number in proxies
