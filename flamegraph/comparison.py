@@ -49,9 +49,10 @@ def split(profile: Profile) -> tuple[Profile, Profile]:
 
 
 def compare(before: Profile, after: Profile, options: RenderOptions) -> Comparison:
-    """Merge the stacks of both; raises ValueError where they do not count the same thing."""
-    if before.unit != after.unit:
-        raise ValueError(f"a diff needs equal units, was {before.unit} before and {after.unit} after")
+    """Merge the stacks of both; raises ValueError where they do not count the same thing, or for another layout."""
+    _refuse_unlike(before, after)
+    if options.layout not in ("flame", "icicle"):
+        raise ValueError(f"a diff has the layout flame or icicle, was {options.layout}")
     frames, rank = rank_frames([*before.frames, *after.frames])
     groups, own = classify(frames)
     shift = len(before.frames)
@@ -71,6 +72,16 @@ def compare(before: Profile, after: Profile, options: RenderOptions) -> Comparis
     tree = Tree(new.total, spans, [span for span in new.spans if 0 < span[2] < floor], 0)
     gone = _vanished([span[2] for span in old.spans], new.spans, frames)
     return Comparison(frames, groups, tree, before_weights, totals[0], factor, gone)
+
+
+def _refuse_unlike(before: Profile, after: Profile) -> None:
+    if before.unit != after.unit:
+        raise ValueError(f"a diff needs equal units, was {before.unit} before and {after.unit} after")
+    if before.mode != after.mode and before.mode and after.mode:
+        raise ValueError(f"a diff needs equal modes, was {before.mode} before and {after.mode} after")
+    for name, profile in (("before", before), ("after", after)):
+        if profile.weights_after is not None:
+            raise ValueError(f"the profile {name} has two counts a stack, which are a diff already: render draws it")
 
 
 def _drawn(old: Tree, new: Tree, floor: float) -> tuple[list[Span], list[int | float]]:

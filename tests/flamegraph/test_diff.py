@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from flamegraph.comparison import compare, split
@@ -7,6 +9,9 @@ from flamegraph.diff import render_diff, step_class
 from flamegraph.options import RenderOptions
 from tests.flamegraph.drawn import Drawn, frames_of, texts_of
 from tests.flamegraph.profiles import profile
+
+if TYPE_CHECKING:
+    from flamegraph.profile import Profile
 
 PLAIN = RenderOptions()
 BEFORE = profile(("main;a", 60), ("main;b;c", 30), ("main;b;d", 10))
@@ -95,3 +100,16 @@ def test_to_nothing_everything_vanished() -> None:
 
     assert [one.name for one in frames_of(svg)] == ["all"]
     assert "100  main" in texts_of(svg)
+
+
+@pytest.mark.parametrize(
+    ("before", "options", "said"),
+    [
+        (profile(("a", 1), mode="cpu"), PLAIN, "a diff needs equal modes, was cpu before and wall after"),
+        (profile(("a", 1), weights_after=[2]), PLAIN, "the profile before has two counts a stack"),
+        (profile(("a", 1)), RenderOptions(layout="chart"), "a diff has the layout flame or icicle, was chart"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(before: Profile, options: RenderOptions, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        render_diff(before, profile(("a", 2), mode="wall"), options)
