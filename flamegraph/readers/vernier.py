@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from flamegraph.profile import Frame, Profile, ProfileError
@@ -47,14 +48,17 @@ def _thread(thread: Mapping[str, object], interval: int | None) -> Profile:
     if len(weights) != size:
         raise ProfileError(f"{size} samples, but {len(weights)} weights")
     stacks = _Stacks(thread)
+    times = _times(samples, size)
     order: list[int] = []
     kept: list[int | float] = []
+    starts: list[int] = []
     for at, (number, weight) in enumerate(zip(numbers, weights, strict=True)):
         if not isinstance(weight, int | float) or not 0 <= weight < 1e300:
             raise ProfileError(f"sample {at} weighs {weight!r}, which is not a number from 0 on")
         if number is not None:
             order.append(stacks.add(number))
             kept.append(weight)
+            starts += times[at : at + 1]
     return Profile(
         frames=list(stacks.frames),
         stacks=list(stacks.index),
@@ -64,8 +68,18 @@ def _thread(thread: Mapping[str, object], interval: int | None) -> Profile:
         mode="wall" if samples.get("weightType", "samples") == "samples" else "retained",
         title=sound(str(thread.get("name", ""))),
         interval=interval,
+        starts_us=[each - starts[0] for each in starts] or None,
         source=NAME,
     )
+
+
+def _times(samples: Mapping[str, object], size: int) -> Sequence[int]:
+    """When each sample began in microseconds, never falling, or nothing where not all say so."""
+    listed = samples.get("time")
+    if not isinstance(listed, list) or len(listed) != size:
+        return ()
+    times = [round(each * 1000) for each in listed if isinstance(each, int | float) and 0 <= each < 1e300]
+    return list(accumulate(times, max)) if len(times) == size else ()
 
 
 def _table(owner: Mapping[str, object], key: str) -> Mapping[str, object]:

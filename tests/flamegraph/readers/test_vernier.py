@@ -47,6 +47,15 @@ def test_stacks_follow_their_prefixes_to_the_root() -> None:
     assert (found.interval, found.title) == (500, "main")
 
 
+def test_the_times_of_samples_are_kept_where_all_have_one() -> None:
+    samples = {"stack": [1, None, 0], "weight": [2, 7, 3], "weightType": "samples"}
+    found = flamegraph.read(text(thread(samples={**samples, "time": [1000.5, 1001.0, 1002.25]})))
+    torn = flamegraph.read(text(thread(samples={**samples, "time": [1000.5, None, 1002.25]})))
+
+    assert found.starts_us == [0, 1750]
+    assert torn.starts_us is None
+
+
 def test_the_main_thread_is_the_one_that_is_shown() -> None:
     found = flamegraph.read(text(thread(isMainThread=False, name="other"), thread()))
 
