@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEYS: Final = frozenset({"method", "path", "status", "controller", "exception", "severity", "level", "message"})
+# Of 1973 in either unit.
+SECONDS: Final = 100_000_000
+MILLISECONDS: Final = 1000 * SECONDS
 TIMES: Final = ("@timestamp", "timestamp", "time", "ts")
 BACKTRACES: Final = (
     "backtrace", "exception_backtrace", "stack_trace", "stacktrace", "error_backtrace", "exception.backtrace", "trace"
@@ -68,8 +71,18 @@ def _raised(table: Mapping[str, object]) -> Raised | None:
     if isinstance(path, str):
         method = method if isinstance(method, str) else "GET"
         request = Request(sound(method), sound(path.partition("?")[0]))
-    time = _first_text(table, TIMES).replace(" ", "T")
-    return Raised(sound(headed[1]), time, request, _backtrace(inner) or _backtrace(table))
+    return Raised(sound(headed[1]), _time(table), request, _backtrace(inner) or _backtrace(table))
+
+
+def _time(table: Mapping[str, object]) -> str:
+    """The time as ISO writes it, which some loggers count in seconds or in milliseconds instead."""
+    text = _first_text(table, TIMES)
+    counted = next((value for key in TIMES if isinstance(value := table.get(key), int | float)), 0)
+    if text or not SECONDS < counted < 1000 * MILLISECONDS:
+        return text.replace(" ", "T")
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(counted / 1000 if counted > MILLISECONDS else counted, UTC).isoformat()
 
 
 def _class_name(given: object) -> str:

@@ -71,7 +71,10 @@ def read(data: bytes, options: ReadOptions) -> Profile:
         none = f"none of its {len(found)} exceptions is asked for" if found else "no exception"
         raise ProfileError(f"a log, but {none}")
     bare = sum(not each.places for each in kept)
-    return _profile(kept, [f"{bare} of the exceptions were logged without a backtrace"] * (bare > 0) + broken)
+    timeless = sum(not each.time for each in found) if since else 0
+    warnings = [f"{bare} of the exceptions were logged without a backtrace"] * (bare > 0)
+    warnings += [f"{timeless} of the exceptions have no time: --since leaves them out"] * (timeless > 0)
+    return _profile(kept, warnings + broken)
 
 
 def _exceptions(data: bytes) -> tuple[list[Raised], list[str]]:

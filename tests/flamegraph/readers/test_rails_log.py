@@ -185,3 +185,21 @@ def test_any_log_is_read_or_refused(text: str) -> None:
     data = text.encode("utf-8", "surrogatepass")
     read_or_refused(lambda data: flamegraph.read(data, format="rails-log"), data)
     read_or_refused(flamegraph.read, b'{"method":1,"path":2}\n' + data)
+
+
+@pytest.mark.parametrize("time", [1_763_863_541, 1_763_863_541_250.0, "2025-11-23 02:05:41"])
+def test_times_of_json_are_texts_seconds_or_milliseconds(time: object) -> None:
+    text = json.dumps({"method": "GET", "path": "/a", "exception": ["KeyError", "x"], "ts": time})
+
+    assert read(text, since="2025-11-23T02:05:41") == [["GET /a", "KeyError"]]
+    with pytest.raises(ProfileError, match="none of its 1 exceptions is asked for"):
+        read(text, since="2025-11-23T02:05:42")
+
+
+def test_exceptions_without_a_time_that_since_leaves_out_are_said() -> None:
+    known = {"method": "GET", "path": "/a", "exception": ["KeyError", "x"], "backtrace": ["a.rb:1"]}
+    text = json.dumps(known) + "\n" + json.dumps({**known, "time": "2025-11-23T02:05:41Z"})
+    found = flamegraph.read(text.encode(), since="2025-11-23")
+
+    assert len(found.order) == 1
+    assert list(found.warnings) == ["1 of the exceptions have no time: --since leaves them out"]
