@@ -1,6 +1,6 @@
 """How long a simulated day takes: 86,400 ticks through the production code, with a load that climbs and falls.
 
-    python bench/simulated_day.py
+    python -m bench.simulated_day
 
 Prints the seconds of three runs and their median, beside the limit of 5 s; exit 1 above it. `cpu s` is the processor
 time of the same runs, for machines that have other work.
@@ -9,7 +9,6 @@ time of the same runs, for machines that have other work.
 from __future__ import annotations
 
 import math
-import os
 import statistics
 import sys
 import time
@@ -43,7 +42,7 @@ def one() -> tuple[float, float]:
 
 def main() -> int:
     """Print the runs."""
-    print(f"a simulated day, tick 1 s; {os.cpu_count()} cores, Python {sys.version.split()[0]}")
+    print(f"a simulated day, tick 1 s; {machine()}")
     runs = []
     for number in range(1, RUNS + 1):
         runs.append(one())

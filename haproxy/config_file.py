@@ -117,7 +117,7 @@ async def sole_changer(lock: Path) -> AsyncIterator[None]:
     """Whoever changes this HAProxy, by commands or by a reload, does so alone; others wait."""
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock.open("w") as file:
-        while not _locked(file):
+        while not _locked(file):  # noqa: ASYNC110  # another process holds it
             await asyncio.sleep(LOCK_STEP_S)
         yield
 
