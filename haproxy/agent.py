@@ -48,6 +48,7 @@ class Agent:
     generation: int = 0
     _snapshot: Snapshot | None = None
     _applied: int = 0
+    _serving: frozenset[str] = frozenset()
     _reading: ProxyReading | None = None
     _seen_at: float = field(default_factory=monotonic)
     _held: int = 0
@@ -130,6 +131,7 @@ class Agent:
             self._faults = faults
             for fault in faults:
                 self.log("not used", fault=fault)
+        self._serving = frozenset(target.name for target in targets)
         reloads = self.keeper.reloads.total()
         if await self.keeper.converge(targets, slots_for(self.settings.policy.max)):
             self._applied = snapshot.generation
@@ -144,8 +146,7 @@ class Agent:
     def _acknowledge(self) -> None:
         if self._snapshot is None or self.generation == self._applied:
             return
-        serving = frozenset(target.name for target in targets_of(self._snapshot, self.settings.networks)[0])
-        if not self.workers.leaking(serving):
+        if not self.workers.leaking(self._serving):
             self.generation = self._applied
             self.news.set()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fleet.backend import DEFAULT_WEIGHT, MAX_WEIGHT, Network, Phase, backend_address
+from fleet.backend import DEFAULT_WEIGHT, MAX_WEIGHT, Backend, Network, Phase, backend_address
 
 if TYPE_CHECKING:
     from fleet.registry import Snapshot
@@ -105,7 +105,7 @@ def targets_of(snapshot: Snapshot, networks: Sequence[Network]) -> tuple[tuple[T
         if backend.phase is not Phase.SERVING:
             continue
         try:
-            target = Target(backend.name, *backend_address(backend.name, backend.url, networks), backend.weight)
+            target = _target(backend, tuple(networks))
         except ValueError as error:
             faults.append(str(error))
             continue
@@ -114,6 +114,11 @@ def targets_of(snapshot: Snapshot, networks: Sequence[Network]) -> tuple[tuple[T
             faults.append(f"backend {older.name}: {target.name} has the same address, {backend.url}")
         by_place[target.place] = target
     return tuple(by_place.values()), tuple(faults)
+
+
+@lru_cache(maxsize=16_384)
+def _target(backend: Backend, networks: tuple[Network, ...]) -> Target:
+    return Target(backend.name, *backend_address(backend.name, backend.url, networks), backend.weight)
 
 
 @lru_cache(maxsize=16_384)
