@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain
 from typing import Final, Protocol
 
 from flamegraph.profile import Profile, ProfileError
@@ -40,6 +41,9 @@ CHOOSING: Final = {
     "profile": ("speedscope", "vernier"),
 }
 NO_CHOICE: Final = ("", "0", "all")
+# Sums and products of such numbers are still floats; JSON and Marshal can hold larger integers.
+LARGEST: Final = 10**100
+HUGE: Final = "a count or a time of more than 100 digits, which nothing can be"
 # What people bring and nobody can draw, by how it begins, and what to bring instead.
 REFUSED: Final = {
     b"rbspy": "a raw recording of rbspy: give `rbspy report -i FILE -f speedscope` or `-f collapsed` instead",
@@ -89,7 +93,19 @@ def read(data: bytes, options: ReadOptions) -> Profile:
         wish = getattr(options, option)
         if wish not in NO_CHOICE and reader.NAME not in readers:
             raise ProfileError(f"--{option} {wish} chooses in a file of {' or '.join(readers)}, this is {reader.NAME}")
-    return reader.read(data, options)
+    try:
+        profile = reader.read(data, options)
+    except OverflowError:
+        raise ProfileError(HUGE) from None
+    if _largest(profile) > LARGEST:
+        raise ProfileError(HUGE)
+    return profile
+
+
+def _largest(profile: Profile) -> float:
+    times = (profile.interval or 0, profile.stopped_us or 0, *(profile.starts_us or ())[-1:])
+    totals = (max(each.self_samples, each.total_samples) for each in profile.totals)
+    return max(chain(times, totals, profile.weights, profile.weights_after or ()))
 
 
 def find(data: bytes, name: str = "") -> Reader:

@@ -33,6 +33,22 @@ def test_the_format_is_found_by_content(name: str, expected: str) -> None:
     assert expected == find(shared(name).read_bytes()).NAME
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        '"raw":[1,1,%d]',
+        '"raw":[1,1,3],"interval":%d',
+        '"raw":[1,1,1,1,1,1],"interval":1000,"raw_sample_timestamps":[1,%d],"raw_timestamp_deltas":[1,2]',
+        '"raw":[1,1,3],"raw_sample_timestamps":[1,2,3],"metadata":{"stopped_at_us":%d}',
+        '"samples":%d',
+    ],
+)
+def test_numbers_that_no_float_holds_are_refused(told: str) -> None:
+    text = '{"mode":"wall","frames":{"1":{"name":"a","samples":1,"total_samples":%d}},' + told + "}"
+    with pytest.raises(ProfileError, match=r"^a count or a time of more than 100 digits, which nothing can be$"):
+        flamegraph.read(text.replace("%d", "9" * 400).encode())
+
+
 def test_every_format_has_a_reader_of_its_name() -> None:
     assert list(FORMATS) == [find(b"x", name).NAME for name in FORMATS]
 
