@@ -65,7 +65,7 @@ class RedisRegistry:
     snapshots: SnapshotReader
     _written: Written | None = None
     _members: tuple[bytes, ...] = ()
-    _ignored_order: str = ""
+    _ignored: frozenset[str] = frozenset()
     _closed: threading.Event = field(default_factory=threading.Event)
     _sightings: SightingReader = field(init=False)
     _scripts: dict[str, Any] = field(default_factory=dict)
@@ -206,15 +206,17 @@ class RedisRegistry:
             [entries] = replies.execute(raise_on_error=False)
             if wrong_type(entries):
                 return ()
-        return tuple(order for entry_id, fields in entries for order in self._order(entry_id, fields))
-
-    def _order(self, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Iterator[Order]:
-        try:
-            yield read_order(entry_id, fields)
-        except ValueError as error:
-            if text(entry_id) != self._ignored_order:
-                self._ignored_order = text(entry_id)
-                log.warning("ignored: %s", error)
+        orders: list[Order] = []
+        ignored: dict[str, str] = {}
+        for entry_id, fields in entries:
+            try:
+                orders.append(read_order(entry_id, fields))
+            except ValueError as error:
+                ignored[text(entry_id)] = str(error)
+        for entry_id in ignored.keys() - self._ignored:
+            log.warning("ignored: %s", ignored[entry_id])
+        self._ignored = frozenset(ignored)
+        return tuple(orders)
 
     def sight(self, *, detail: bool) -> Sighting:
         """Every proxy's counters; with `detail` also those by backend. Raises StoreUnavailableError."""

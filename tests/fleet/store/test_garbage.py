@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -259,13 +260,16 @@ async def test_a_proxys_report_puts_its_own_keys_right(
     assert Sighting((ProxyReading("p1", "s", 1, 0, 2),)) == registry.sight(detail=False)
 
 
-def test_an_order_that_nobody_can_have_placed_is_passed_over(
-    registry: RedisRegistry, desk: RedisDesk, keys: Keys
+def test_an_order_that_nobody_can_have_placed_is_passed_over_and_told_once(
+    registry: RedisRegistry, desk: RedisDesk, keys: Keys, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.client.xadd(keys.orders, {"kind": "dance"})
     registry.client.xadd(keys.orders, {"kind": "scale", "count": "-1"})
     placed = desk.place(Order(OrderKind.RESUME))
-    assert (Order(OrderKind.RESUME, None, placed),) == registry.orders("")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert (Order(OrderKind.RESUME, None, placed),) == registry.orders("")
+    assert 2 == len(caplog.messages)  # each of the two is told once
 
 
 def test_orders_of_another_type_are_none(registry: RedisRegistry, desk: RedisDesk, keys: Keys) -> None:
