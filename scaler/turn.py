@@ -212,8 +212,18 @@ class Turn:
     def _name_the_state(self) -> None:
         before, after = self.state.fleet_state, self._fleet_state()
         if before is not after:
-            self.tell("state", self.policy.app, before, after, *(self.moved or ["applied by every proxy"]))
+            self.tell("state", self.policy.app, before, after, *(self.moved or [self._why(after)]))
             self.set(fleet_state=after)
+
+    def _why(self, after: FleetState) -> str:
+        """The reason of a state that came about though no instance moved."""
+        match after:
+            case FleetState.BUSY:
+                return f"{self.tally.serving} serving, {self.state.desired} desired"
+            case FleetState.READY:
+                return "a proxy has not applied it yet"
+            case FleetState.IDLE | FleetState.UP:
+                return "applied by every proxy"
 
     def _fleet_state(self) -> FleetState:
         state, tally = self.state, self.tally

@@ -7,11 +7,9 @@ import pytest
 from fleet.backend import Phase
 from fleet.registry import Order, OrderKind
 from scaler.messages import (
-    Closed,
     Count,
     Counted,
     Deposed,
-    Look,
     Ordered,
     Outcome,
     Overwritten,
@@ -20,7 +18,6 @@ from scaler.messages import (
     Publish,
     Published,
     Refused,
-    Report,
     Start,
     Started,
     StartFailed,
@@ -30,7 +27,18 @@ from scaler.messages import (
     Unpublished,
     Watch,
 )
-from tests.scaler.builders import EPOCH_S, Machine, census, found, happenings, policy, reading, serving, surveys, url
+from tests.scaler.builders import (
+    EPOCH_S,
+    Machine,
+    census,
+    found,
+    happenings,
+    policy,
+    reading,
+    serving,
+    surveys,
+    url,
+)
 
 
 def order(kind: OrderKind, count: int | None = None, entry: str = "1-1") -> Order:
@@ -168,99 +176,6 @@ def test_a_deposed_scaler_keeps_its_memory() -> None:
     assert ({"web1": "serving", "web2": "serving"}, ()) == (machine.phases(), machine.last.effects)
 
 
-def test_scaling_up_counts_what_is_ordered_already() -> None:
-    machine = serving(1)
-    machine.rps(30.0, 5)
-    assert {"web2", "web3"} <= set(machine.phases())
-    ordered = len(machine.phases())
-    machine.rps(30.0, 20)
-    assert ordered == len(machine.phases())
-
-
-def test_a_drain_waits_until_the_proxy_has_applied_it_and_nothing_is_in_flight() -> None:
-    machine = serving(2)
-    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
-    machine.tick(reading(generation=machine.generation))
-    assert [Look()] == machine.emitted(Look)
-    machine.look({"web1": 3, "web2": 1})
-    assert "draining" == machine.phases()["web2"]
-    before = machine.generation
-    machine.publish()
-    counters = {"web1": 3, "web2": 0}
-    machine.generation = before
-    machine.look(counters)
-    assert "draining" == machine.phases()["web2"]
-    machine.generation = before + 1
-    machine.look({"web1": 3, "web2": 1})
-    assert "draining" == machine.phases()["web2"]
-    machine.look(counters)
-    assert "stopping" == machine.phases()["web2"]
-    assert [] == machine.stopped()
-    machine.publish()
-    assert ["web2"] == machine.stopped()
-    machine.stop("web2")
-    assert {"web1": "serving"} == machine.phases()
-
-
-def test_the_least_busy_is_drained_and_the_newest_among_equals() -> None:
-    machine = serving(4)
-    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 2)))
-    machine.look({"web1": 2, "web2": 1, "web3": 2, "web4": 2})
-    assert ["serving", "draining", "serving", "draining"] == list(machine.phases().values())
-
-
-def test_a_drain_ends_at_its_deadline_whatever_is_in_flight() -> None:
-    machine = serving(2)
-    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
-    machine.look({"web1": 1, "web2": 1})
-    machine.publish()
-    machine.wait(29.9)
-    machine.look({"web1": 1, "web2": 1})
-    assert "draining" == machine.phases()["web2"]
-    machine.wait(0.1)
-    machine.look({"web1": 1, "web2": 1})
-    assert "stopping" == machine.phases()["web2"]
-
-
-def test_what_does_not_serve_yet_is_cancelled_before_anything_drains() -> None:
-    machine = serving(2)
-    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 4)))
-    machine.publish()
-    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 3)))
-    assert {"web1": "serving", "web2": "serving", "web3": "starting", "web4": "stopping"} == machine.phases()
-    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 2)))
-    assert "stopping" == machine.phases()["web3"]
-    assert [] == machine.emitted(Look)
-
-
-def test_a_missing_proxy_lets_nothing_go_by_choice() -> None:
-    machine = serving(2)
-    machine.tick(reading())
-    machine.wait(1)
-    machine.tick(silent=("p",))
-    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
-    machine.wait(1)
-    machine.tick(silent=("p",))
-    assert ({"web1": "serving", "web2": "serving"}, []) == (machine.phases(), machine.emitted(Look))
-
-
-def test_a_missing_proxy_does_not_hold_up_an_order_for_more() -> None:
-    machine = serving(1)
-    machine.tick(silent=("p",))
-    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 2)))
-    assert "starting" == machine.phases()["web2"]
-
-
-def test_a_silent_proxy_is_forgotten_after_its_time_and_one_that_outlives_its_agent_never() -> None:
-    machine = serving(1)
-    machine.tick(reading("m"), reading("h", outlives_agent=True))
-    for _ in range(61):
-        machine.wait(1)
-        machine.tick(silent=("h", "m"))
-    assert ["m"] == [one.subject for taken in machine.steps for one in happenings(taken) if one.kind == "proxy"]
-    assert ["h"] == list(machine.state.proxies)
-
-
 def test_a_blind_tick_changes_nothing_and_says_so() -> None:
     machine = serving(1)
     before = machine.state
@@ -268,33 +183,6 @@ def test_a_blind_tick_changes_nothing_and_says_so() -> None:
     machine.blind()
     assert ("the store cannot be read: holding",) == machine.last.notes
     assert before.instances == machine.state.instances
-
-
-def test_an_order_holds_until_auto_and_is_bounded() -> None:
-    machine = serving(1, max=3)
-    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 9)))
-    assert (3, 9) == (machine.state.desired, machine.state.manual)
-    machine.publish()
-    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 0, "1-2")))
-    assert (1, "1-2") == (machine.state.desired, machine.state.last_order)
-    machine.take(Ordered(machine.now, order(OrderKind.AUTO, None, "1-3")))
-    assert None is machine.state.manual
-    assert {"1 desired, not needed any longer"} == {
-        reason for reason in machine.reasons("web2") if reason.endswith("longer")
-    }
-
-
-def test_a_pause_freezes_what_is_desired_and_still_replaces_the_dead() -> None:
-    machine = serving(2)
-    machine.take(Ordered(machine.now, order(OrderKind.PAUSE)))
-    machine.rps(100.0, 10)
-    assert (2, {"web1", "web2"}) == (machine.state.desired, set(machine.phases()))
-    machine.take(Counted(machine.now, census(found("web1"), asked_at=machine.now)))
-    machine.rps(100.0, 2)
-    assert ("stopping", "starting") == (machine.phases()["web2"], machine.phases()["web3"])
-    machine.take(Ordered(machine.now, order(OrderKind.RESUME)))
-    machine.rps(100.0, 2)
-    assert 2 < machine.state.desired
 
 
 def test_a_failed_start_is_removed_and_the_next_waits() -> None:
@@ -362,6 +250,7 @@ def test_an_answer_to_a_stop_that_is_being_repeated_is_late() -> None:
     machine.tick()
     machine.take(Stopped(machine.now, "web2"))
     assert ("late: web2 stopped",) == machine.last.notes
+    assert "stopping" == machine.phases()["web2"]
 
 
 @pytest.mark.parametrize("phase", ["starting", "warming", "serving", "draining"])
@@ -408,58 +297,17 @@ def test_every_change_of_the_fleets_state_is_told_with_a_reason() -> None:
     assert [("web1 serving",)] == [one.reasons for one in states]
 
 
-def test_a_close_lets_everything_go_below_the_minimum_and_starts_nothing() -> None:
-    machine = serving(2)
-    machine.take(Closed(machine.now))
-    machine.look({"web1": 0, "web2": 0})
-    assert {"web1": "draining", "web2": "draining"} == machine.phases()
-    machine.publish()
-    machine.look({"web1": 0, "web2": 0})
-    machine.publish()
-    machine.stop("web1")
-    machine.stop("web2")
-    machine.tick(reading())
-    assert ({}, []) == (machine.phases(), machine.started())
-
-
-def test_a_close_of_an_empty_fleet_is_published_so_that_its_end_is_seen() -> None:
-    machine = Machine(policy(min=0))
-    machine.lead()
-    machine.take(Closed(machine.now))
-    assert {} == machine.change().backends
-
-
-def test_a_close_cancels_what_starts() -> None:
-    machine = Machine()
-    machine.lead()
-    machine.take(Closed(machine.now))
-    assert {"web1": "stopping"} == machine.phases()
-
-
-def test_an_empty_list_of_hosts_starts_nothing_and_says_why() -> None:
-    machine = Machine()
-    machine.elect()
-    machine.adopt(hosts=())
-    assert {} == machine.phases()
-    machine.tick()
-    assert "no-host" in machine.state.alarms
-    machine.take(Counted(machine.now, census(asked_at=machine.now)))
-    machine.tick()
-    assert ({"web1": "starting"}, False) == (machine.phases(), "no-host" in machine.state.alarms)
-
-
-def test_orders_are_spread_over_the_hosts_counting_what_is_ordered() -> None:
-    machine = Machine(policy(min=3))
-    machine.elect()
-    machine.adopt(hosts=("a", "b"))
-    assert ["a", "b", "a"] == [one.host for one in machine.instances.values()]
-
-
-def test_every_tick_of_a_term_refreshes_what_status_shows() -> None:
+def test_a_state_that_comes_about_without_an_instance_says_which_proxies_it_waits_for() -> None:
     machine = serving(1)
-    machine.tick(reading(in_flight=4))
-    [report] = machine.emitted(Report)
-    assert (1, 4) == (report.summary.desired, report.summary.in_flight)
+    at = machine.generation
+    machine.tick(reading(generation=at))
+    machine.tick(reading(generation=at), reading("new", generation=0))
+    machine.tick(reading(generation=at), reading("new", generation=at))
+    states = [one for taken in machine.steps for one in happenings(taken) if one.kind == "state"]
+    assert [
+        ("IDLE", "READY", ("a proxy has not applied it yet",)),
+        ("READY", "IDLE", ("applied by every proxy",)),
+    ] == [(one.before, one.after, one.reasons) for one in states[-2:]]
 
 
 def test_a_census_is_taken_often_only_while_something_warms() -> None:
@@ -489,3 +337,43 @@ def test_a_survey_is_asked_for_once_and_not_before_acts_may_begin() -> None:
         machine.tick(reading())
         asked.append(surveys(machine.last))
     assert [0, 0, 0, 0, 1, 0, 0] == asked
+
+
+def test_a_survey_that_took_longer_than_the_lease_decides_nothing() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.wait(5)
+    machine.adopt()
+    assert (0, {}, []) == (machine.state.desired, machine.phases(), machine.emitted(Publish))
+
+
+def test_a_publication_that_took_longer_than_the_lease_starts_nothing() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.adopt()
+    machine.wait(5)
+    machine.answer()
+    assert () == machine.last.effects
+
+
+def test_checks_outside_a_term_are_late() -> None:
+    machine = Machine()
+    machine.lead()
+    machine.start("web1")
+    machine.wait(5)
+    machine.take(Counted(machine.now, census(asked_at=machine.now)))
+    assert (("Counted outside a term",), {"web1": "warming"}) == (machine.last.notes, machine.phases())
+    machine.take(Deposed(machine.now, "taken"))
+    assert ("the term is over: taken",) == machine.last.notes
+    machine.take(Probed(machine.now, "web1", Outcome.READY))
+    assert (("Probed outside a term",), {"web1": "warming"}) == (machine.last.notes, machine.phases())
+
+
+def test_a_death_seen_while_the_lease_is_out_is_not_replaced_yet() -> None:
+    machine = serving(1)
+    machine.wait(5)
+    for _ in range(2):
+        machine.take(Probed(machine.now, "web1", Outcome.REFUSED))
+    assert {"web1": "stopping"} == machine.phases()
+    machine.tick(reading())
+    assert "starting" == machine.phases()["web2"]
