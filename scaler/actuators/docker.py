@@ -102,7 +102,7 @@ class DockerActuator:
     def _arrived(self, order: StartOrder, found: dict[str, Any]) -> Started | Failed:
         if not found["State"]["Running"]:
             code, log = self._ending(found)
-            return Failed(order.name, f"it has exited with code {code}", code, log)
+            return Failed(order.name, "it has exited", code, log)
         url = published_url(found["NetworkSettings"]["Ports"] or {}, order.definition.port)
         if url is None:
             return Failed(order.name, f"the engine published no port for {order.definition.port}/tcp")

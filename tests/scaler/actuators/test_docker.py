@@ -119,7 +119,7 @@ def test_the_last_lines_of_one_that_exited_come_without_env_values(containers: H
     (found,) = actuator.running().found
     assert (found.running, found.exit_code, found.log) == (False, 3, ("cannot start: the password is [hidden]",))
     again = actuator.start([containers.order(1, containers.exits)])[0]
-    assert again == Failed(containers.name(1), "it has exited with code 3", 3, found.log)
+    assert again == Failed(containers.name(1), "it has exited", 3, found.log)
 
 
 def test_a_crash_of_a_running_one_is_seen(containers: Hand) -> None:
