@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from fleet.errors import StoreUnavailableError
+from fleet.surge import Surge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,6 +53,7 @@ class Presence:
         self._file = file
         self._say = say
         self._look = asyncio.Event()
+        self._surge = Surge()
         self._known = False
         self._applied: int | None = None
         self._stale: int | None = None
@@ -95,7 +97,7 @@ class Presence:
         try:
             await self._board.report(reading)
             self._known = True
-            if held:
+            if self._surge.noticed(reading) or held:
                 await self._board.wake()
         except StoreUnavailableError:
             plane.held_news = held or plane.held_news

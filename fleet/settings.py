@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -58,9 +59,16 @@ Name = Annotated[str, AfterValidator(_app_name)]
 PublishAddress = Annotated[str, AfterValidator(_publish_address)]
 NetworkText = Annotated[str, AfterValidator(_network)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+
+
+def _none(value: object) -> object:
+    return None if value == "none" else value
+
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Target = Annotated[Positive | None, BeforeValidator(_none)]  # TOML and the environment have no null
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -76,8 +84,12 @@ class PolicySettings(Section):
     kind: Literal["target", "threshold"] = Field("target", description="Which rule decides.")
     min: int = Field(1, ge=0, le=10_000, description="Never fewer serving instances than this.")
     max: int = Field(10, ge=1, le=10_000, description="Never more starting, warming and serving ones than this.")
-    target_rps: Positive | None = Field(10.0, description="Requests a second that one instance should carry.")
-    target_in_flight: Positive | None = Field(None, description="Requests at once that one instance should carry.")
+    target_rps: Target = Field(
+        10.0, description='Requests a second that one instance should carry; "none": not a signal.'
+    )
+    target_in_flight: Target = Field(
+        None, description='Requests at once that one instance should carry; "none": not a signal.'
+    )
     stable_window_s: Positive = Field(60.0, le=3600, description="The rate is averaged over this for calm decisions.")
     panic_window_s: Positive = Field(4.0, le=600, description="The rate is averaged over this to notice a burst.")
     panic_threshold: float = Field(2.0, gt=1, le=10, description="A burst is this many times what serves can carry.")
