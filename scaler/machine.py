@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fleet.backend import LEAVING, Phase
+from fleet.backend import Phase
 from fleet.registry import Order, OrderKind
 from scaler.health import counted, failed_start, forgive, overdue, probed, refused_by_proxies
 from scaler.messages import (
@@ -198,7 +198,7 @@ def _why(event: StartFailed) -> str:
 
 def _stopped(turn: Turn, name: str) -> None:
     instance = turn.instances.get(name)
-    if instance is None or instance.phase not in LEAVING or not instance.acted:
+    if instance is not None and not instance.acted:
         turn.notes.append(f"late: {name} stopped")
     elif turn.move(name, Signal.STOPPED, "stopped and removed"):
         turn.drop(name)

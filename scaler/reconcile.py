@@ -42,13 +42,13 @@ def _replacing(turn: Turn) -> bool:
         on=failing and widespread,
         text=f"{doubtful} of {serving} serving fail their probes: replacing none",
     )
-    return failing and not widespread and serving > 1 and not turn.state.closing
+    return failing and not widespread
 
 
 def _order(turn: Turn, count: int) -> None:
     hosts = turn.state.hosts
     turn.alarm("no-host", on=not hosts, text="nothing can be started: no host was ever found; see the census' fault")
-    if turn.state.closing or not hosts or turn.now < turn.state.start_after:
+    if not hosts or turn.now < turn.state.start_after:
         return
     for _ in range(count):
         serial = turn.state.serial + 1
@@ -83,7 +83,7 @@ def _let_go(turn: Turn, loads: Sighting | None) -> None:
     """Cancel what does not serve yet and is not needed, newest first; then drain, the least busy first."""
     desired, tally = turn.state.desired, turn.tally
     healthy = sum(1 for instance in turn.instances.values() if _healthy(turn, instance))
-    spare = min(tally.capacity - desired, tally.ordered - max(0, desired - healthy))
+    spare = tally.ordered - max(0, desired - healthy)
     waiting = (instance for instance in turn.instances.values() if instance.phase in ORDERED)
     for instance in sorted(waiting, key=partial(_number, turn), reverse=True)[: max(0, spare)]:
         turn.move(instance.name, Signal.CANCELLED, f"{desired} desired, not needed any longer")
@@ -143,7 +143,7 @@ def acts(turn: Turn) -> None:
     """Emit what the published phases call for; each act once."""
     placements, stops = [], list[Effect]()
     for instance in list(turn.instances.values()):
-        if instance.acted or instance.generation is None:
+        if instance.acted:
             continue
         match instance.phase:
             case Phase.STARTING:

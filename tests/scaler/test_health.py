@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleet.registry import BackendCounters, Sighting
-from scaler.messages import Census, Closed, Counted, Look, Outcome, Probed, StartFailed, Tick, Watch
+from fleet.registry import BackendCounters, Order, OrderKind
+from scaler.messages import Census, Closed, Counted, Ordered, Outcome, Probed, Watch
 from tests.scaler.builders import Machine, census, found, happenings, policy, reading, serving, url
 
 if TYPE_CHECKING:
@@ -51,6 +51,14 @@ def test_one_refused_probe_is_followed_by_close_watching_and_forgotten_after_a_g
     assert [Watch((("web1", url("web1"), 10.0), ("web2", url("web2"), 10.0)))] == machine.emitted(Watch)
     probe(machine, "web1", Outcome.REFUSED)
     assert "serving" == machine.phases()["web1"]
+    probe(machine, "web1", Outcome.REFUSED)
+    assert "stopping" == machine.phases()["web1"]
+
+
+def test_a_bad_answer_after_a_refused_probe_ends_the_close_watching() -> None:
+    machine = serving(2)
+    probe(machine, "web1", Outcome.REFUSED, Outcome.BAD)
+    assert [Watch((("web1", url("web1"), 10.0), ("web2", url("web2"), 10.0)))] == machine.emitted(Watch)
 
 
 def test_refused_probes_with_another_answer_between_them_are_not_in_a_row() -> None:
@@ -175,74 +183,6 @@ def test_probes_of_what_is_unknown_or_leaving_are_late() -> None:
     assert ("late: probe of web1, which is stopping",) == machine.last.notes
 
 
-def test_back_off_doubles_with_each_failure_up_to_its_limit() -> None:
-    machine = Machine(policy({"backoff_max_s": 6.0}))
-    machine.lead()
-    waits = []
-    for number in range(1, 6):
-        machine.take(StartFailed(machine.now, f"web{number}", "no image"))
-        waits.append(machine.state.start_after - machine.now)
-        machine.publish()
-        machine.stop(f"web{number}")
-        machine.wait(waits[-1])
-        machine.tick()
-        machine.publish()
-    assert [1.0, 2.0, 4.0, 6.0, 6.0] == waits
-
-
-def test_starts_that_were_ordered_together_fail_as_one() -> None:
-    machine = Machine(policy(min=4))
-    machine.lead()
-    for number in range(1, 5):
-        machine.wait(0.1)
-        machine.take(StartFailed(machine.now, f"web{number}", "the engine is busy"))
-    assert 1 == machine.state.start_failures
-
-
-def test_a_crash_loop_backs_off_although_each_start_gets_ready() -> None:
-    machine = Machine()
-    machine.lead()
-    waits = []
-    for number in range(1, 5):
-        name = f"web{number}"
-        machine.start(name)
-        machine.ready(name)
-        machine.rps(0.0, 5)
-        probe(machine, name, Outcome.REFUSED, Outcome.REFUSED)
-        waits.append(machine.state.start_after - machine.now)
-        machine.publish()
-        machine.stop(name)
-        machine.wait(waits[-1])
-        machine.tick()
-        machine.publish()
-    assert [1.0, 2.0, 4.0, 8.0] == waits
-
-
-def test_failed_starts_are_forgotten_once_a_later_one_has_lived_for_a_stable_window() -> None:
-    machine = Machine()
-    machine.lead()
-    machine.take(StartFailed(machine.now, "web1", "no image"))
-    machine.publish()
-    machine.stop("web1")
-    machine.rps(0.0, 1)
-    machine.start("web2")
-    machine.ready("web2")
-    machine.rps(0.0, 59)
-    assert 1 == machine.state.start_failures
-    machine.rps(0.0, 1)
-    assert 0 == machine.state.start_failures
-
-
-def test_one_that_dies_after_its_youth_is_replaced_without_waiting() -> None:
-    machine = Machine()
-    machine.lead()
-    machine.start("web1")
-    machine.ready("web1")
-    machine.rps(1.0, 60)
-    probe(machine, "web1", Outcome.REFUSED, Outcome.REFUSED)
-    assert (0, "starting") == (machine.state.start_failures, machine.phases()["web2"])
-
-
 def test_an_ended_process_is_dead_with_its_exit_code_and_last_words() -> None:
     machine = serving(2)
     machine.wait(1)
@@ -293,24 +233,7 @@ def test_a_census_that_could_not_be_taken_is_told_once() -> None:
         machine.take(Counted(machine.now, Census(machine.now, faults=("the engine does not answer",))))
     assert {"web1": "serving"} == machine.phases()
     assert ["the engine does not answer"] == machine.reasons("census")
-
-
-def test_refused_connections_are_looked_into_only_when_their_count_grew() -> None:
-    machine = serving(2)
-    machine.tick(reading(refused=0))
-    assert [] == machine.emitted(Look)
-    machine.tick(reading(refused=1))
-    assert [Look()] == machine.emitted(Look)
-    machine.tick(refusing({"web1": 1}), detail=True)
-    machine.tick(reading(refused=1))
-    assert [] == machine.emitted(Look)
-
-
-def test_two_connections_refused_to_the_proxies_are_death() -> None:
-    machine = serving(2)
-    machine.tick(refusing({}), refusing({}, "q"))
-    machine.tick(refusing({"web1": 1}), refusing({"web1": 1}, "q"), detail=True)
-    assert "stopping" == machine.phases()["web1"]
+    assert ("local",) == machine.state.hosts
 
 
 def test_a_refused_connection_and_a_refused_probe_are_two() -> None:
@@ -322,29 +245,9 @@ def test_a_refused_connection_and_a_refused_probe_are_two() -> None:
     assert "stopping" == machine.phases()["web1"]
 
 
-def test_what_a_proxy_counted_before_it_was_first_seen_is_nobodys_death() -> None:
-    machine = serving(2)
-    machine.tick(refusing({"web1": 7}))
-    machine.tick(refusing({"web1": 7}), detail=True)
-    assert "serving" == machine.phases()["web1"]
-    machine.tick(refusing({"web1": 9}), detail=True)
-    assert "stopping" == machine.phases()["web1"]
-
-
-def test_a_proxy_that_was_silent_for_a_while_brings_no_death_back() -> None:
-    machine = serving(2)
-    machine.tick(refusing({}), refusing({}, "q"))
-    machine.tick(refusing({"web1": 1}), refusing({}, "q"), detail=True)
-    probe(machine, "web1", Outcome.READY)
-    machine.take(Tick(machine.now, Sighting((refusing({}, "q"),), silent=("p",)), machine.now, detail=True))
-    machine.tick(refusing({"web1": 1}), refusing({}, "q"))
-    machine.tick(refusing({"web1": 1}), refusing({"web2": 1}, "q"), detail=True)
-    assert {"web1": "serving", "web2": "serving"} == machine.phases()
-
-
-def test_a_restarted_proxy_counts_from_nothing() -> None:
-    machine = serving(2)
-    machine.tick(refusing({"web1": 5}))
-    machine.tick(refusing({"web1": 5}), detail=True)
-    machine.tick(refusing({"web1": 2}, series="t"), detail=True)
-    assert "stopping" == machine.phases()["web1"]
+def test_a_missed_probe_is_not_yet_failing_whatever_else_warms() -> None:
+    machine = serving(3)
+    machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 4)))
+    probe(machine, "web1", Outcome.BAD)
+    machine.rps(20.0, 2)
+    assert 4 == len(machine.phases())

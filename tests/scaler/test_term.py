@@ -6,7 +6,7 @@ import pytest
 
 from fleet.backend import Phase
 from fleet.registry import Memory, Order, OrderKind, Snapshot
-from scaler.messages import Adopted, Deposed, Elected, Ordered, Refused, Start, Watch
+from scaler.messages import Adopted, Closed, Deposed, Elected, Ordered, Refused, Start, Watch
 from tests.scaler.builders import Machine, census, found, listed, policy, reading, serving, snapshot, surveys, url
 
 EMPTY = Memory()
@@ -175,7 +175,7 @@ def test_a_registry_that_another_scaler_wrote_wins_over_our_memory() -> None:
 def test_a_number_is_not_given_out_again_whatever_remembers_it() -> None:
     for memory, there in [
         (Memory(snapshot(), serial=7), []),
-        (remembered("web7"), []),
+        (Memory(snapshot(listed("web7")), serial=0), []),
         (Memory(snapshot(), serial=0), [found("web7")]),
         (EMPTY, [found("web7", running=False)]),
     ]:
@@ -217,8 +217,9 @@ def test_a_survey_of_an_earlier_term_is_late() -> None:
 
 def test_a_second_survey_of_the_same_term_is_late() -> None:
     machine = serving(1)
+    before = machine.state
     machine.adopt(memory=EMPTY)
-    assert (("late: a survey for token 1",), {"web1": "serving"}) == (machine.last.notes, machine.phases())
+    assert (("late: a survey for token 1",), before) == (machine.last.notes, machine.state)
 
 
 def test_a_term_that_ended_during_the_survey_does_nothing_with_its_answer() -> None:
@@ -283,3 +284,59 @@ def test_a_start_on_a_silent_host_is_not_ordered_again() -> None:
     machine.adopt(memory=remembered(web1=Phase.STARTING, desired=1), answered=())
     machine.publish()
     assert ({"web1": "starting"}, []) == (machine.phases(), machine.started())
+
+
+def test_a_registry_as_new_as_any_proxys_is_complete() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.tick(reading(generation=5))
+    machine.adopt(found("web1"), found("web2"), memory=remembered("web1", generation=5, desired=1))
+    assert "stopping" == machine.phases()["web2"]
+
+
+def test_what_was_decided_but_never_published_is_not_remembered() -> None:
+    machine = serving(2)
+    machine.wait(1)
+    machine.take(Closed(machine.now))
+    machine.look({"web1": 0, "web2": 0})
+    assert {"draining"} == set(machine.phases().values())
+    machine.take(Deposed(machine.now, "taken"))
+    machine.elect(token=2)
+    stored = remembered("web1", "web2", generation=machine.state.generation, desired=2)
+    machine.adopt(found("web1"), found("web2"), memory=stored)
+    assert {"serving"} == set(machine.phases().values())
+
+
+def test_without_a_stored_count_as_many_are_desired_as_serve() -> None:
+    machine = Machine()
+    machine.elect()
+    memory = remembered("web1", "web2", "web3", web4=Phase.DRAINING)
+    machine.adopt(*(found(f"web{number}") for number in range(1, 5)), memory=memory)
+    assert 3 == machine.state.desired
+
+
+def test_an_older_registrys_count_does_not_win_over_ours() -> None:
+    machine = serving(3)
+    machine.take(Deposed(machine.now, "restored"))
+    machine.elect(token=2)
+    machine.adopt(
+        *(found(f"web{number}") for number in range(1, 4)), memory=remembered("web1", generation=2, desired=1)
+    )
+    assert 3 == machine.state.desired
+
+
+def test_an_emptied_store_does_not_bring_old_orders_back() -> None:
+    machine = serving(1)
+    machine.take(Ordered(machine.now, Order(OrderKind.PAUSE, None, "7-1")))
+    machine.take(Deposed(machine.now, "wiped"))
+    machine.elect(token=2)
+    machine.adopt(found("web1"), memory=EMPTY)
+    assert "7-1" == machine.state.last_order
+
+
+def test_hosts_are_remembered_where_none_could_be_counted() -> None:
+    machine = serving(1)
+    machine.take(Deposed(machine.now, "taken"))
+    machine.elect(token=2)
+    machine.adopt(memory=remembered("web1", generation=99, desired=1), hosts=())
+    assert ("local",) == machine.state.hosts

@@ -1,0 +1,203 @@
+"""Who is ordered, who goes, and when a drain is over."""
+
+from __future__ import annotations
+
+from fleet.registry import BackendCounters, Memory, Order, OrderKind
+from scaler.messages import (
+    Closed,
+    Counted,
+    Look,
+    Ordered,
+)
+from tests.scaler.builders import (
+    Machine,
+    census,
+    found,
+    happenings,
+    listed,
+    policy,
+    reading,
+    serving,
+    snapshot,
+)
+
+
+def order(kind: OrderKind, count: int | None = None, entry: str = "1-1") -> Order:
+    return Order(kind, count, entry)
+
+
+def test_scaling_up_counts_what_is_ordered_already() -> None:
+    machine = serving(1)
+    machine.rps(30.0, 5)
+    assert {"web2", "web3"} <= set(machine.phases())
+    ordered = len(machine.phases())
+    machine.rps(30.0, 20)
+    assert ordered == len(machine.phases())
+
+
+def test_a_drain_waits_until_the_proxy_has_applied_it_and_nothing_is_in_flight() -> None:
+    machine = serving(2)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
+    machine.tick(reading(generation=machine.generation))
+    assert [Look()] == machine.emitted(Look)
+    machine.look({"web1": 3, "web2": 1})
+    assert "draining" == machine.phases()["web2"]
+    before = machine.generation
+    machine.publish()
+    counters = {"web1": 3, "web2": 0}
+    machine.generation = before
+    machine.look(counters)
+    assert "draining" == machine.phases()["web2"]
+    machine.generation = before + 1
+    machine.look({"web1": 3, "web2": 1})
+    assert "draining" == machine.phases()["web2"]
+    machine.look(counters)
+    assert "stopping" == machine.phases()["web2"]
+    assert [] == machine.stopped()
+    machine.publish()
+    assert ["web2"] == machine.stopped()
+    machine.stop("web2")
+    assert {"web1": "serving"} == machine.phases()
+
+
+def test_the_least_busy_is_drained_and_the_newest_among_equals() -> None:
+    machine = serving(4)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 2)))
+    machine.look({"web1": 2, "web2": 1, "web3": 2, "web4": 2})
+    assert ["serving", "draining", "serving", "draining"] == list(machine.phases().values())
+
+
+def test_a_drain_ends_at_its_deadline_whatever_is_in_flight() -> None:
+    machine = serving(2)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
+    machine.look({"web1": 1, "web2": 1})
+    machine.publish()
+    machine.wait(29.9)
+    machine.look({"web1": 1, "web2": 1})
+    assert "draining" == machine.phases()["web2"]
+    machine.wait(0.1)
+    machine.look({"web1": 1, "web2": 1})
+    assert "stopping" == machine.phases()["web2"]
+
+
+def test_what_does_not_serve_yet_is_cancelled_before_anything_drains() -> None:
+    machine = serving(2)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 4)))
+    machine.publish()
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 3)))
+    assert {"web1": "serving", "web2": "serving", "web3": "starting", "web4": "stopping"} == machine.phases()
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 2)))
+    assert "stopping" == machine.phases()["web3"]
+    assert [] == machine.emitted(Look)
+
+
+def test_a_missing_proxy_lets_nothing_go_by_choice() -> None:
+    machine = serving(2)
+    machine.tick(reading())
+    machine.wait(1)
+    machine.tick(silent=("p",))
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
+    machine.wait(1)
+    machine.tick(silent=("p",))
+    assert ({"web1": "serving", "web2": "serving"}, []) == (machine.phases(), machine.emitted(Look))
+
+
+def test_a_missing_proxy_does_not_hold_up_an_order_for_more() -> None:
+    machine = serving(1)
+    machine.tick(silent=("p",))
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 2)))
+    assert "starting" == machine.phases()["web2"]
+
+
+def test_a_silent_proxy_is_forgotten_after_its_time_and_one_that_outlives_its_agent_never() -> None:
+    machine = serving(1)
+    machine.tick(reading("m"), reading("h", outlives_agent=True))
+    for _ in range(61):
+        machine.wait(1)
+        machine.tick(silent=("h", "m"))
+    assert ["m"] == [one.subject for taken in machine.steps for one in happenings(taken) if one.kind == "proxy"]
+    assert ["h"] == list(machine.state.proxies)
+
+
+def test_a_close_lets_everything_go_below_the_minimum_and_starts_nothing() -> None:
+    machine = serving(2)
+    machine.take(Closed(machine.now))
+    machine.look({"web1": 0, "web2": 0})
+    assert {"web1": "draining", "web2": "draining"} == machine.phases()
+    machine.publish()
+    machine.look({"web1": 0, "web2": 0})
+    machine.publish()
+    machine.stop("web1")
+    machine.stop("web2")
+    machine.tick(reading())
+    assert ({}, []) == (machine.phases(), machine.started())
+
+
+def test_a_close_of_an_empty_fleet_is_published_so_that_its_end_is_seen() -> None:
+    machine = Machine(policy(min=0))
+    machine.lead()
+    machine.take(Closed(machine.now))
+    assert {} == machine.change().backends
+
+
+def test_a_close_cancels_what_starts() -> None:
+    machine = Machine()
+    machine.lead()
+    machine.take(Closed(machine.now))
+    assert {"web1": "stopping"} == machine.phases()
+
+
+def test_an_empty_list_of_hosts_starts_nothing_and_says_why() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.adopt(hosts=())
+    assert {} == machine.phases()
+    machine.tick()
+    assert "no-host" in machine.state.alarms
+    machine.take(Counted(machine.now, census(asked_at=machine.now)))
+    machine.tick()
+    assert ({"web1": "starting"}, False) == (machine.phases(), "no-host" in machine.state.alarms)
+
+
+def test_orders_are_spread_over_the_hosts_counting_what_is_ordered() -> None:
+    machine = Machine(policy(min=3))
+    machine.elect()
+    machine.adopt(hosts=("a", "b"))
+    assert ["a", "b", "a"] == [one.host for one in machine.instances.values()]
+
+
+def test_a_close_drains_although_a_proxy_is_missing() -> None:
+    machine = serving(1)
+    machine.tick(silent=("p",))
+    machine.take(Closed(machine.now))
+    machine.tick(silent=("p",), detail=True)
+    assert {"web1": "draining"} == machine.phases()
+
+
+def test_a_drain_is_not_over_while_a_proxy_is_missing() -> None:
+    machine = serving(2)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
+    machine.look({"web1": 1, "web2": 0})
+    machine.publish()
+    told = reading(generation=machine.generation, backends={})
+    machine.tick(told, silent=("q",), detail=True)
+    assert "draining" == machine.phases()["web2"]
+    machine.tick(told, detail=True)
+    assert "stopping" == machine.phases()["web2"]
+
+
+def test_a_proxy_that_tells_nothing_of_a_backend_has_nothing_in_flight_there() -> None:
+    machine = serving(2)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
+    busy = {"web2": BackendCounters(in_flight=2)}
+    machine.tick(reading("a", backends=busy), reading("b", backends={}), reading("c"), detail=True)
+    assert {"web1": "draining", "web2": "serving"} == machine.phases()
+
+
+def test_an_instance_of_an_older_definition_goes_first() -> None:
+    machine = Machine()
+    memory = Memory(snapshot(listed("web1", spec="old"), listed("web2")), serial=2, desired=2)
+    machine.lead(found("web1", spec="old"), found("web2"), memory=memory)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
+    machine.look({"web1": 9, "web2": 0})
+    assert {"web1": "draining", "web2": "serving"} == machine.phases()

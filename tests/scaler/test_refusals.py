@@ -1,0 +1,105 @@
+"""Connections that backends refused to the proxies: whose, how many, since when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleet.registry import BackendCounters, Sighting
+from scaler.messages import Look, Outcome, Probed, Tick
+from tests.scaler.builders import Machine, happenings, reading, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fleet.registry import ProxyReading
+
+BAD = "status 500"
+
+
+def probe(machine: Machine, name: str, *outcomes: Outcome, detail: str = BAD) -> None:
+    for outcome in outcomes:
+        machine.take(Probed(machine.now, name, outcome, detail if outcome is not Outcome.READY else ""))
+
+
+def refusing(counts: Mapping[str, int], proxy: str = "p", total: int | None = None, series: str = "s") -> ProxyReading:
+    return reading(
+        proxy,
+        series=series,
+        refused=sum(counts.values()) if total is None else total,
+        backends={name: BackendCounters(refused=count) for name, count in counts.items()},
+    )
+
+
+def told(machine: Machine, kind: str) -> list[str]:
+    return [one.subject for taken in machine.steps for one in happenings(taken) if one.kind == kind]
+
+
+def test_refused_connections_are_looked_into_only_when_their_count_grew() -> None:
+    machine = serving(2)
+    machine.tick(reading(refused=0))
+    assert [] == machine.emitted(Look)
+    machine.tick(reading(refused=1))
+    assert [Look()] == machine.emitted(Look)
+    machine.tick(refusing({"web1": 1}), detail=True)
+    machine.tick(reading(refused=1))
+    assert [] == machine.emitted(Look)
+
+
+def test_two_connections_refused_to_the_proxies_are_death() -> None:
+    machine = serving(2)
+    machine.tick(refusing({}), refusing({}, "q"))
+    machine.tick(refusing({"web1": 1}), refusing({"web1": 1}, "q"), detail=True)
+    assert "stopping" == machine.phases()["web1"]
+
+
+def test_what_a_proxy_counted_before_it_was_first_seen_is_nobodys_death() -> None:
+    machine = serving(2)
+    machine.tick(refusing({"web1": 7}))
+    machine.tick(refusing({"web1": 7}), detail=True)
+    assert "serving" == machine.phases()["web1"]
+    machine.tick(refusing({"web1": 9}), detail=True)
+    assert "stopping" == machine.phases()["web1"]
+
+
+def test_a_proxy_that_was_silent_for_a_while_brings_no_death_back() -> None:
+    machine = serving(2)
+    machine.tick(refusing({}), refusing({}, "q"))
+    machine.tick(refusing({"web1": 1}), refusing({}, "q"), detail=True)
+    probe(machine, "web1", Outcome.READY)
+    machine.take(Tick(machine.now, Sighting((refusing({}, "q"),), silent=("p",)), machine.now, detail=True))
+    machine.tick(refusing({"web1": 1}), refusing({}, "q"))
+    machine.tick(refusing({"web1": 1}), refusing({"web2": 1}, "q"), detail=True)
+    assert {"web1": "serving", "web2": "serving"} == machine.phases()
+
+
+def test_a_restarted_proxy_counts_from_nothing() -> None:
+    machine = serving(2)
+    machine.tick(refusing({"web1": 5}))
+    machine.tick(refusing({"web1": 5}), detail=True)
+    machine.tick(refusing({"web1": 2}, series="t"), detail=True)
+    assert "stopping" == machine.phases()["web1"]
+
+
+def test_only_what_is_refused_since_the_last_look_counts() -> None:
+    machine = serving(2)
+    machine.tick(refusing({}))
+    machine.tick(refusing({"web1": 1}), detail=True)
+    probe(machine, "web1", Outcome.READY)
+    machine.tick(refusing({"web1": 2}), detail=True)
+    assert "serving" == machine.phases()["web1"]
+
+
+def test_one_refused_connection_before_the_first_sight_counts_nothing() -> None:
+    machine = serving(2)
+    machine.tick(refusing({"web1": 1}))
+    machine.tick(refusing({"web1": 1}), detail=True)
+    probe(machine, "web1", Outcome.REFUSED)
+    assert "serving" == machine.phases()["web1"]
+
+
+def test_connections_refused_by_what_is_unknown_or_warming_are_nobodys_death() -> None:
+    machine = serving(1, min=2)
+    machine.start("web2")
+    machine.tick(refusing({}))
+    machine.tick(refusing({"web2": 5, "web77": 5}), detail=True)
+    assert {"web1": "serving", "web2": "warming"} == machine.phases()
