@@ -79,7 +79,7 @@ def read_front(frontend: str, backend: str) -> Front:
             _number(front, "hrsp_5xx"),
         ),
         connections=_number(front, "scur"),
-        stopped=front["status"] == "STOP",
+        stopped=front.get("status") == "STOP",
         in_flight=_number(back, "scur"),
         failures=_number(back, "econ") + _number(back, "wretr") + _number(back, "wredis"),
         active=_number(back, "act"),
@@ -168,7 +168,9 @@ def _only_row(text: str, proxy: str) -> dict[str, str]:
 
 
 def _number(row: Mapping[str, str], name: str) -> int:
+    # A column that is missing is no zero; one that is empty does not apply to this row.
+    value = row.get(name, "none")
     try:
-        return int(row.get(name) or 0)
+        return int(value or 0)
     except ValueError as error:
-        raise HaproxyError(f"show stat: {name} must be a number, was {row.get(name, '')[:40]!r}") from error
+        raise HaproxyError(f"show stat: {name} must be a number, was {value[:40]!r}") from error

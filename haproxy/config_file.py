@@ -79,12 +79,12 @@ class ConfigFile:
         draft.write_bytes(self.path.read_bytes())
         draft.replace(self.good)
 
-    def restore(self) -> bool:
-        """Put the last good one back; False where there is none. Raises OSError."""
-        if not self.good.is_file():
+    def restore(self, text: str | None) -> bool:
+        """Put the former text back, or the last good one where there was none; False without either. Raises OSError."""
+        if text is None and not self.good.is_file():
             return False
         draft = self.path.with_name(f".{self.path.name}.restored")
-        draft.write_bytes(self.good.read_bytes())
+        draft.write_text(self.good.read_text(encoding="utf-8") if text is None else text, encoding="utf-8")
         draft.replace(self.path)
         return True
 

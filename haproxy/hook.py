@@ -68,6 +68,7 @@ async def run_hook(settings: Settings, say: Callable[[str], None], *, force: boo
     running = await serving_worker(where)
     text = await rendered(settings, say, announce=running is None)
     async with sole_changer(where.lock):
+        former = file.read()
         changed = render_to(settings, text, file)
         say(f"{where.config}: {'replaced' if changed else 'as it should be'}")
         if running is None and not (settings.haproxy.reload_command or settings.haproxy.pid_file):
@@ -77,15 +78,17 @@ async def run_hook(settings: Settings, say: Callable[[str], None], *, force: boo
         if not (changed or stale or force):
             say("nothing to load")
             return
-        await _load(settings, where, file, say)
+        await _load(settings, where, file, former, say)
 
 
-async def _load(settings: Settings, where: Places, file: ConfigFile, say: Callable[[str], None]) -> None:
+async def _load(
+    settings: Settings, where: Places, file: ConfigFile, former: str | None, say: Callable[[str], None]
+) -> None:
     try:
         pid = await reload(settings, where, _nothing)
     except HaproxyError:
-        if file.restore():
-            say(f"{where.config}: the last good one is back")
+        if file.restore(former):
+            say(f"{where.config}: the former one is back")
         raise
     file.approve()
     say(f"worker {pid} serves")

@@ -125,11 +125,12 @@ class Keeper:
                 self.reloads[reason.partition(" of ")[0]] += 1
 
     async def _load(self, decision: Reload) -> None:
+        former = self.file.read()
         await asyncio.to_thread(self.file.replace, self.frame.text(decision.slots), self.binary)
         try:
             pid = await reload(self.settings, self.places, self._look)
         except HaproxyError:
-            await asyncio.to_thread(self.file.restore)
+            await asyncio.to_thread(self.file.restore, former)
             raise
         await asyncio.to_thread(self.file.approve)
         if self.workers.current is not None and self.workers.current.pid != pid:
