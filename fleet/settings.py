@@ -362,10 +362,16 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 
 def _line(path: Path | None, fault: Any) -> str:  # noqa: ANN401  # pydantic's own dict of a fault
     key = ".".join(part if part.isprintable() else repr(part) for part in map(str, fault["loc"])) or "settings"
-    where = f"{path}: " if path else ""
+    where = _where(path, fault["loc"])
     if fault["type"] == "extra_forbidden":
         return f"{where}{key} is not a setting; docs/settings.md lists them"
-    rule = fault["msg"].removeprefix("Value error, ")
+    rule = "must be a table" if fault["type"] == "model_type" else fault["msg"].removeprefix("Value error, ")
     secret = isinstance(fault["input"], dict | BaseModel) or {"env", "redis_url"} & set(fault["loc"])
     shown = "" if secret else f", was {fault['input']!r}"
     return f"{where}{key}: {rule[:1].lower()}{rule[1:]}{shown}"
+
+
+def _where(path: Path | None, loc: tuple[str | int, ...]) -> str:
+    """The environment stands over the file: what it gives is looked for there first."""
+    names = {f"STOKER_{'__'.join(map(str, loc[:depth]))}".upper() for depth in (1, 2)}
+    return "environment: " if names & os.environ.keys() else f"{path}: " if path else ""

@@ -46,7 +46,11 @@ def sample_variables() -> dict[str, str]:
 
 
 def _refuse_password(url: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Without the cause, whose text may hold parts of the url.
+        raise SettingsError("--redis: must be a url such as redis://host:6379/0") from None
     if "@" in parts.netloc or "password=" in parts.query:
         raise SettingsError(
             "--redis: must not hold a user or password, which everybody on this host could read; set STOKER_REDIS_URL"

@@ -23,6 +23,10 @@ def tell_replay(path: Path, say: Callable[[str], None]) -> bool:
             differing += bool(replayed.differs)
             if replayed.differs and differing <= SHOWN:
                 say(f"{path}:{replayed.line}: {type(replayed.event).__name__}: {replayed.differs}")
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path}: must be a trace, is no text") from error
     except ValueError as error:
         raise CommandError(str(error)) from error
     say(f"{events} events, {differing} decided otherwise than recorded")

@@ -90,6 +90,7 @@ def test_an_instance_may_lie_in_the_range_that_holds_loopback_and_private_nets()
     ("content", "said"),
     [
         ("polcy = 1", "polcy is not a setting; docs/settings.md lists them"),
+        ("policy = 1", "policy: must be a table, was 1"),
         ("[policy]\nmaximum = 1", "policy.maximum is not a setting; docs/settings.md lists them"),
         ("[policy]\nmax = 'many'", "policy.max: input should be a valid integer, .*, was 'many'"),
         ("[policy]\nmax = 0", "policy.max: input should be greater than or equal to 1, was 0"),
@@ -147,10 +148,15 @@ def test_a_variable_that_is_no_setting_is_said(monkeypatch: pytest.MonkeyPatch) 
         load()
 
 
-def test_a_variable_of_a_wrong_type_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_of_a_wrong_type_is_said_and_not_blamed_on_the_file(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    file.write_text("[policy]\nmax = 3")
     monkeypatch.setenv("STOKER_POLICY__MAX", "many")
-    with pytest.raises(SettingsError, match=r"^policy.max: input should be a valid integer, .*, was 'many'$"):
-        load()
+    with pytest.raises(
+        SettingsError, match=r"^environment: policy.max: input should be a valid integer, .*, was 'many'$"
+    ):
+        load(file)
 
 
 def test_a_variable_that_should_be_json_and_is_not_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,3 +144,8 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     assert child.stderr.read() == b""
     child.stderr.close()
     child.wait()
+
+
+def test_a_redis_on_the_command_line_that_is_no_url_is_refused_in_one_line(tmp_path: Path) -> None:
+    result = stoker(tmp_path, "status", "--redis", "redis://[x")
+    assert (2, "stoker: --redis: must be a url such as redis://host:6379/0\n") == (result.returncode, result.stderr)

@@ -17,3 +17,11 @@ def test_what_is_no_trace_is_refused_with_file_and_line(tmp_path: Path, text: st
     path.write_text(text)
     with pytest.raises(CommandError, match=r"trace:1: "):
         tell_replay(path, print)
+
+
+def test_what_cannot_be_read_is_said_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=rf"^{tmp_path}: cannot be read: Is a directory$"):
+        tell_replay(tmp_path, print)
+    (tmp_path / "trace").write_bytes(b"\xff\xfe\n")
+    with pytest.raises(CommandError, match=r"trace: must be a trace, is no text$"):
+        tell_replay(tmp_path / "trace", print)
