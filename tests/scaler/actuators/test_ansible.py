@@ -117,6 +117,24 @@ def test_a_playbook_that_is_no_playbook_fails_with_ansibles_words(site: Site) ->
 
 @pytest.mark.live
 @pytest.mark.timeout(120)
+def test_a_step_that_a_site_adds_gives_its_own_reason_where_it_fails(engine: Engine, tmp_path: Path) -> None:
+    own = shutil.copytree(PLAYBOOKS, tmp_path / "playbooks")
+    ours, after, rest = (own / "scale_up.yml").read_text(encoding="utf-8").partition("        - name: Report where")
+    step = (
+        "        - name: Register in the DNS\n          ansible.builtin.fail:\n            msg: the zone is locked\n\n"
+    )
+    (own / "scale_up.yml").write_text(ours + step + after + rest, encoding="utf-8")
+    hand = ansible_hand(engine, tmp_path)
+    hand.actuator_settings(playbooks=own)
+    actuator = hand.open()
+    left = "the zone is locked; its container is left behind, scale_down.yml removes it"
+    assert [Failed(hand.name(1), left)] == actuator.start([hand.order(1, hand.good)])
+    actuator.stop(hand.name(1), "alpha", 1.0)
+    assert () == actuator.running().found
+
+
+@pytest.mark.live
+@pytest.mark.timeout(120)
 def test_a_host_out_of_reach_is_told_from_one_that_answers(engine: Engine, tmp_path: Path) -> None:
     hand = ansible_hand(engine, tmp_path)
     beta: dict[str, object] = {"stoker_address": "127.0.0.1", "ansible_host": "127.0.0.1", "ansible_port": 1}
