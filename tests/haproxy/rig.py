@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import shutil
@@ -24,9 +25,10 @@ from fleet.store.opening import open_registry
 from fleet.store.scaler_side import RedisRegistry
 from haproxy.answers import INFO, read_info
 from haproxy.config_file import ConfigFile
+from haproxy.errors import HaproxyError
 from haproxy.hook import run_hook
 from haproxy.render import Places, places
-from haproxy.runtime_api import RuntimeApi
+from haproxy.runtime_api import RuntimeApi, processes
 from tests.valkey import folder, free_port
 
 if TYPE_CHECKING:
@@ -136,6 +138,14 @@ class Rig:
         await until(lambda: self.log().count('"reloaded"') > reloads, "reloaded")
         return await self.worker()
 
+    async def old_workers(self) -> tuple[int, ...]:
+        """The pids of those that were replaced; the master's socket is closed for a moment around a reload."""
+        for _ in range(500):
+            with contextlib.suppress(HaproxyError):
+                return (await processes(self.where.master)).old_workers
+            await asyncio.sleep(STEP_S)
+        raise AssertionError("the master's socket stays closed")
+
     async def ask(self, *commands: str) -> list[str]:
         """The Runtime API, behind the agent's back."""
         link = RuntimeApi(self.where.stats)
@@ -184,7 +194,7 @@ async def rig(
         config = path / "stoker.toml"
         lines = [
             *(f'redis_url = "{valkey.url}"', f'fleet = "{fleet}"', f'state_dir = "{path}"'),
-            *("[haproxy]", f'binary = "{BINARIES[binary]()}"', "threads = 2", "slow_start_s = 0", "min_reload_s = 0"),
+            *("[haproxy]", f'binary = "{BINARIES[binary]()}"', "threads = 2", "min_reload_s = 0"),
             f'frontend_snippet = "{path / "frontend.snippet"}"',
             *(f"{key} = {value}" for key, value in overrides.items()),
             *("[policy]", f"max = {policy_max}"),

@@ -9,7 +9,7 @@ import pytest
 
 from haproxy.answers import STAT_BACKEND, STAT_FRONTEND, STAT_SERVERS, STATE, read_front, read_servers, read_slots
 from haproxy.commands import NUMBERED, SetAddress, fault
-from haproxy.runtime_api import RuntimeApi, ask_master, processes
+from haproxy.runtime_api import RuntimeApi, ask_master
 from tests.addon.backends import backend
 from tests.haproxy.rig import Client, Rig, on_both, rig, until
 from tests.valkey import free_port
@@ -93,13 +93,13 @@ async def test_a_replaced_worker_stays_while_it_is_spoken_to_and_can_be_read_but
                 break
             await asyncio.sleep(0.01)
         assert ["[3]: Proxy is disabled."] == [said.strip() for said in await link.ask("set server app/s1 weight 5")]
-        assert (old,) == (await processes(plane.where.master)).old_workers
+        assert (old,) == await plane.old_workers()
         link.close()
         for _ in range(500):
-            if not (await processes(plane.where.master)).old_workers:
+            if not await plane.old_workers():
                 break
             await asyncio.sleep(0.01)
-        assert () == (await processes(plane.where.master)).old_workers
+        assert () == await plane.old_workers()
 
 
 @on_both

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleet.embedded import EmbeddedValkey
-from haproxy.runtime_api import ask_master, processes
+from haproxy.runtime_api import ask_master
 from tests.addon.backends import backend
 from tests.haproxy.rig import Client, Rig, on_both, rig, until
 from tests.valkey import folder
@@ -167,7 +167,7 @@ async def test_a_snippet_that_breaks_the_configuration_changes_nothing(
         assert (worker, before) == (await plane.worker(), plane.file.read())
         await plane.applied(plane.publish({}))
         assert 0 == (await plane.ask("show stat app 4 -1"))[0].count(",UP,")
-        assert () == (await processes(plane.where.master)).old_workers
+        assert () == await plane.old_workers()
 
 
 async def test_a_reload_waits_until_nothing_is_held(valkey: EmbeddedValkey, fleet_name: str) -> None:

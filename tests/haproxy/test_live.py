@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleet.backend import Backend, Phase
-from haproxy.runtime_api import processes
 from tests.addon.backends import Backend as Scripted
 from tests.addon.backends import backend
 from tests.haproxy.rig import Client, on_both, rig, until
@@ -111,13 +110,13 @@ async def test_requests_under_way_in_an_old_worker_count_as_in_flight(
         reading = await plane.sees(lambda seen: bool(seen.backends), "counters by backend")
         assert reading.backends is not None
         assert 1 == reading.backends["production1"].in_flight
-        assert 1 == len((await processes(plane.where.master)).old_workers)
+        assert 1 == len(await plane.old_workers())
         one.go.set()
         assert 200 == (await slow)[0]
         await plane.sees(lambda seen: seen.in_flight == 0, "nothing in flight")
         client.close()
         for _ in range(500):
-            if not (await processes(plane.where.master)).old_workers:
+            if not await plane.old_workers():
                 break
             await asyncio.sleep(0.01)
-        assert () == (await processes(plane.where.master)).old_workers
+        assert () == await plane.old_workers()
