@@ -74,9 +74,11 @@ class Hands:
         self._stops.submit(self._stop, effect)
 
     def _stop(self, effect: Stop) -> None:
-        trouble = attempt_stop(self.actuator, effect.name, effect.host, effect.grace_s)
-        now = self.now()
-        self.answer(StopFailed(now, effect.name, trouble) if trouble else Stopped(now, effect.name))
+        left = attempt_stop(self.actuator, effect.name, effect.host, effect.grace_s)
+        if isinstance(left, Failed):
+            self.answer(StopFailed(self.now(), effect.name, left.reason))
+        else:
+            self.answer(Stopped(self.now(), effect.name, left))
 
     def count(self) -> None:
         """Take a census, unless one is under way: its answer serves both."""

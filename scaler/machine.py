@@ -178,7 +178,7 @@ def _answered(turn: Turn, event: Started | StartFailed | Stopped | StopFailed) -
             if turn.move(event.name, Signal.START_FAILED, _why(event)):
                 failed_start(turn, turn.instances[event.name])
         case Stopped():
-            _stopped(turn, event.name)
+            _stopped(turn, event)
         case StopFailed():
             turn.tell("fault", event.name, "", "not stopped", event.reason)
     if turn.acting and turn.moved:
@@ -192,13 +192,19 @@ def _started(turn: Turn, event: Started) -> None:
 
 def _why(event: StartFailed) -> str:
     code = "" if event.exit_code is None else f"; exit code {event.exit_code}"
-    words = f"; last log lines: {' | '.join(event.log)}" if event.log else ""
-    return f"{event.reason}{code}{words}"
+    return f"{event.reason}{code}{_words(event.log)}"
 
 
-def _stopped(turn: Turn, name: str) -> None:
-    instance = turn.instances.get(name)
+def _stopped(turn: Turn, event: Stopped) -> None:
+    instance = turn.instances.get(event.name)
     if instance is not None and not instance.acted:
-        turn.notes.append(f"late: {name} stopped")
-    elif turn.move(name, Signal.STOPPED, "stopped and removed"):
-        turn.drop(name)
+        turn.notes.append(f"late: {event.name} stopped")
+        return
+    # One that ran and never got ready has not told yet what its own words are.
+    mute = instance is not None and instance.phase is Phase.FAILED and instance.trouble
+    if turn.move(event.name, Signal.STOPPED, f"stopped and removed{_words(event.log) if mute else ''}"):
+        turn.drop(event.name)
+
+
+def _words(log: tuple[str, ...]) -> str:
+    return f"; last log lines: {' | '.join(log)}" if log else ""

@@ -123,10 +123,11 @@ class StartFailed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """It is stopped and removed, or was not there."""
+    """It is stopped and removed, or was not there. `log` holds its last lines, where they could be had."""
 
     now: float
     name: str
+    log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

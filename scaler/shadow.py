@@ -108,10 +108,11 @@ class ShadowActuator:
             self._there[order.name] = Found(order.name, order.host, order.spec, PRETENDED_URL)
         return [Started(order.name, PRETENDED_URL, order.host) for order in orders]
 
-    def stop(self, name: str, host: str, grace_s: float) -> None:
+    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         """Say yes."""
         del host, grace_s
         self._there.pop(name, None)
+        return ()
 
     def running(self) -> Census:
         """What would be there."""

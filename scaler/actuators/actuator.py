@@ -54,9 +54,10 @@ class Actuator(Protocol):
         Never removes or replaces anything.
         """
 
-    def stop(self, name: str, host: str, grace_s: float) -> None:
+    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         """Signal the end, wait `grace_s`, kill, remove. Absent is success; anything not labelled as ours is left.
 
+        Returns the last lines of its log, which goes with it; none where they cannot be had.
         Raises RuntimeError, with one line that says why, when it may still be there.
         """
 
@@ -74,13 +75,12 @@ def attempt_start(actuator: Actuator, orders: Sequence[StartOrder]) -> Sequence[
     return [*results, *(Failed(order.name, "the actuator did not say") for order in orders if order.name not in told)]
 
 
-def attempt_stop(actuator: Actuator, name: str, host: str, grace_s: float) -> str:
-    """`stop`; says why it may still be there, "" where it is gone."""
+def attempt_stop(actuator: Actuator, name: str, host: str, grace_s: float) -> Failed | tuple[str, ...]:
+    """`stop`; Failed says why it may still be there."""
     try:
-        actuator.stop(name, host, grace_s)
+        return actuator.stop(name, host, grace_s)
     except Exception as error:  # noqa: BLE001  # as above
-        return _in_a_line(error)
-    return ""
+        return Failed(name, _in_a_line(error))
 
 
 def attempt_census(actuator: Actuator, asked_at: float) -> Census:

@@ -94,14 +94,15 @@ class AnsibleActuator:
         )
         return {order.name: _started(order, outcome, variables[order.name]) for order in orders}
 
-    def stop(self, name: str, host: str, grace_s: float) -> None:
-        """Have scale_down.yml played, together with the other stops of the same moment."""
+    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
+        """Have scale_down.yml played, together with the other stops of the same moment; plays bring no logs back."""
         self.owner.check(name)
         if host not in self.hosts:
             raise RuntimeError(f"{name}: host {host} is not in the inventory, so it may still run there")
         failure = self._stops(_StopOrder(name, host, grace_s))
         if failure is not None:
             raise RuntimeError(f"{name}: {failure}")
+        return ()
 
     def _stop_all(self, orders: list[_StopOrder]) -> list[str | None]:
         grace_s = max(order.grace_s for order in orders)

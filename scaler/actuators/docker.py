@@ -113,7 +113,7 @@ class DockerActuator:
         values = [entry.partition("=")[2] for entry in found["Config"]["Env"] or ()]
         return int(found["State"]["ExitCode"]), last_lines(output, values)
 
-    def stop(self, name: str, host: str, grace_s: float) -> None:
+    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         """Stop with grace, then remove, by id; a container without all our labels is left alone."""
         del host
         self.owner.check(name)
@@ -121,11 +121,13 @@ class DockerActuator:
             try:
                 found = self.client.inspect_container(name)
                 if self.owner.owned_name(found["Config"]["Labels"] or {}) != name:
-                    return
+                    return ()
                 self.client.stop(found["Id"], timeout=math.ceil(grace_s))
+                _, log = self._ending(found)
                 self.client.remove_container(found["Id"], v=True, force=True)
             except NotFound:
-                return
+                return ()
+        return log
 
     def running(self) -> Census:
         """Every container with our labels, in one call; one more for each that has exited."""

@@ -90,20 +90,22 @@ class ProcessActuator:
         owner = self.files.owner
         return ProcessFile(owner.fleet, owner.app, order.name, order.spec, pid, mark, url)
 
-    def stop(self, name: str, host: str, grace_s: float) -> None:
+    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         """End the instance's whole session, reap it, remove its files."""
         del host
         self.files.owner.check(name)
         try:
             file = self.files.read(name)
         except ValueError:
-            return  # not ours; the census has it as a fault
+            return ()  # not ours; the census has it as a fault
         if file is None:
-            return
+            return ()
         if not self.children.end(file.pid, file.mark, grace_s):
             raise RuntimeError(f"{name}: process {file.pid} still runs after SIGKILL")
         self.children.forget(file.pid)
+        log = last_lines(self.files.log_tail(name), self.hidden)
         self.files.remove(name)
+        return log
 
     def running(self) -> Census:
         """Every instance that has a file; those that cannot be believed are faults. Also rotates the outputs."""

@@ -87,12 +87,13 @@ class ScriptedActuator:
         self.there[order.name] = Found(order.name, order.host, order.spec, url(order.name))
         return Started(order.name, url(order.name), order.host)
 
-    def stop(self, name: str, host: str, grace_s: float) -> None:
+    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         del host, grace_s
         self.stopped.append(name)
         if name in self.unstoppable:
             raise RuntimeError("it does not end")
         self.there.pop(name, None)
+        return ()
 
     def running(self) -> Census:
         hosts = frozenset({LOCAL_HOST})
