@@ -203,29 +203,6 @@ def test_a_failed_start_is_removed_and_the_next_waits() -> None:
     assert {"web2": "starting"} == machine.phases()
 
 
-def test_one_that_never_gets_ready_tells_its_last_words_when_it_is_removed() -> None:
-    machine = Machine()
-    machine.lead()
-    machine.start("web1")
-    machine.take(Probed(machine.now, "web1", Outcome.BAD, "status 500"))
-    machine.wait(60.0)
-    machine.tick()
-    assert "warming for 60 s: status 500" in machine.reasons("web1")
-    machine.publish()
-    machine.take(Stopped(machine.now, "web1", ("no database", "still none")))
-    assert "stopped and removed; last log lines: no database | still none" in machine.reasons("web1")
-
-
-def test_what_served_keeps_its_last_words_to_itself_when_it_is_stopped() -> None:
-    machine = serving(2)
-    machine.take(Probed(machine.now, "web1", Outcome.BAD, "status 500"))
-    machine.wait(1.0)
-    machine.take(Counted(machine.now, census(found("web2"), asked_at=machine.now)))
-    machine.publish()
-    machine.take(Stopped(machine.now, "web1", ("bye",)))
-    assert "stopped and removed" in machine.reasons("web1")
-
-
 def test_a_start_that_is_never_answered_is_given_up_at_its_deadline() -> None:
     machine = Machine()
     machine.lead()
