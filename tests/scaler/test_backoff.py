@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleet.registry import BackendCounters
-from scaler.messages import Counted, Outcome, Probed, StartFailed
-from tests.scaler.builders import Machine, census, happenings, policy, reading
+from scaler.messages import Counted, Outcome, Probed, StartFailed, Stopped
+from tests.scaler.builders import Machine, census, found, happenings, policy, reading, serving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,3 +114,26 @@ def test_one_that_dies_after_a_long_boot_is_a_failed_start_and_a_long_boot_forgi
     assert 1 == machine.state.start_failures
     machine.take(Counted(machine.now, census(asked_at=machine.now)))
     assert ("failed", 2) == (machine.phases()["web2"], machine.state.start_failures)
+
+
+def test_one_that_never_gets_ready_tells_its_last_words_when_it_is_removed() -> None:
+    machine = Machine()
+    machine.lead()
+    machine.start("web1")
+    machine.take(Probed(machine.now, "web1", Outcome.BAD, "status 500"))
+    machine.wait(60.0)
+    machine.tick()
+    assert "warming for 60 s: status 500" in machine.reasons("web1")
+    machine.publish()
+    machine.take(Stopped(machine.now, "web1", ("no database", "still none")))
+    assert "stopped and removed; last log lines: no database | still none" in machine.reasons("web1")
+
+
+def test_what_served_keeps_its_last_words_to_itself_when_it_is_stopped() -> None:
+    machine = serving(2)
+    machine.take(Probed(machine.now, "web1", Outcome.BAD, "status 500"))
+    machine.wait(1.0)
+    machine.take(Counted(machine.now, census(found("web2"), asked_at=machine.now)))
+    machine.publish()
+    machine.take(Stopped(machine.now, "web1", ("bye",)))
+    assert "stopped and removed" in machine.reasons("web1")

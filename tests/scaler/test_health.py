@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleet.registry import BackendCounters, Order, OrderKind
-from scaler.messages import Census, Closed, Counted, Ordered, Outcome, Probed, Stopped, Watch
+from scaler.messages import Census, Closed, Counted, Ordered, Outcome, Probed, Watch
 from tests.scaler.builders import Machine, census, found, happenings, policy, reading, serving, url
 
 if TYPE_CHECKING:
@@ -165,29 +165,6 @@ def test_a_warming_one_that_is_overdue_says_what_its_probes_saw() -> None:
     machine.tick()
     assert "failed" == machine.phases()["web1"]
     assert "warming for 60 s: no answer within 2 s" in machine.reasons("web1")
-
-
-def test_one_that_never_gets_ready_tells_its_last_words_when_it_is_removed() -> None:
-    machine = Machine()
-    machine.lead()
-    machine.start("web1")
-    machine.take(Probed(machine.now, "web1", Outcome.BAD, "status 500"))
-    machine.wait(60.0)
-    machine.tick()
-    assert "warming for 60 s: status 500" in machine.reasons("web1")
-    machine.publish()
-    machine.take(Stopped(machine.now, "web1", ("no database", "still none")))
-    assert "stopped and removed; last log lines: no database | still none" in machine.reasons("web1")
-
-
-def test_what_served_keeps_its_last_words_to_itself_when_it_is_stopped() -> None:
-    machine = serving(2)
-    machine.take(Probed(machine.now, "web1", Outcome.BAD, "status 500"))
-    machine.wait(1.0)
-    machine.take(Counted(machine.now, census(found("web2"), asked_at=machine.now)))
-    machine.publish()
-    machine.take(Stopped(machine.now, "web1", ("bye",)))
-    assert "stopped and removed" in machine.reasons("web1")
 
 
 def test_a_refused_probe_of_a_warming_one_is_only_its_boot() -> None:
