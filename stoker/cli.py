@@ -55,7 +55,8 @@ def main() -> NoReturn:
 
 
 def _fail(error: Exception, code: int) -> NoReturn:
-    sys.stderr.write("".join(f"stoker: {line}\n" for line in str(error).splitlines() or [type(error).__name__]))
+    words = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    sys.stderr.write("".join(f"stoker: {line}\n" for line in words.splitlines() or [type(error).__name__]))
     sys.exit(code)
 
 

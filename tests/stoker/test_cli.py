@@ -149,3 +149,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
 def test_a_redis_on_the_command_line_that_is_no_url_is_refused_in_one_line(tmp_path: Path) -> None:
     result = stoker(tmp_path, "status", "--redis", "redis://[x")
     assert (2, "stoker: --redis: must be a url such as redis://host:6379/0\n") == (result.returncode, result.stderr)
+
+
+def test_a_state_folder_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = stoker(tmp_path, "up", STOKER_STATE_DIR=str(tmp_path / "file"))
+    assert (1, f"stoker: {tmp_path / 'file' / 'stoker'}: Not a directory\n") == (result.returncode, result.stderr)
