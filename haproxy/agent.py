@@ -76,6 +76,7 @@ class Agent:
 
     async def begin(self) -> None:
         """Meet the workers that run, so that a first report can be made."""
+        self.keeper.looked = self._looked
         await self.workers.begin()
         self._found()
         self._sum_up()
@@ -108,6 +109,9 @@ class Agent:
         self._acknowledge()
         self._ask_about_refusals()
         await self.keeper.keep_file()
+        self._looked()
+
+    def _looked(self) -> None:
         self._seen_at = monotonic()
         self._sum_up()
         if self._seen_at >= self._told_at + LOOK_S:

@@ -50,7 +50,7 @@ async def reload(settings: Settings, places: Places, meanwhile: Callable[[], Awa
         await meanwhile()
         info = await serving_worker(places)
         if info is not None and (before is None or info.pid != before.pid):
-            return await _steady(places, info.pid)
+            return await _steady(places, info.pid, meanwhile)
         if known is not None:
             await _refuse_failure(places, known)
         await asyncio.sleep(STEP_S)
@@ -96,9 +96,12 @@ async def _refuse_failure(places: Places, known: Processes) -> None:
         raise HaproxyError("HAProxy did not take the new file; its own log says why")
 
 
-async def _steady(places: Places, pid: int) -> int:
+async def _steady(places: Places, pid: int, meanwhile: Callable[[], Awaitable[None]]) -> int:
     """A worker that dies at once has not served."""
-    await asyncio.sleep(STEADY_S)
+    deadline = monotonic() + STEADY_S
+    while monotonic() < deadline:
+        await meanwhile()
+        await asyncio.sleep(STEP_S)
     info = await serving_worker(places)
     if info is None or info.pid != pid:
         raise HaproxyError(f"the new worker {pid} died at once; see HAProxy's own log")

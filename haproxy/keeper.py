@@ -31,7 +31,10 @@ FILE_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class Keeper:
-    """Changes made through this object alone. `frame` is asked for anew now and then: its files may have changed."""
+    """Changes made through this object alone. `frame` is replaced when its files have changed.
+
+    `looked` hears that the counters were read while a reload is under way.
+    """
 
     settings: Settings
     places: Places
@@ -40,6 +43,7 @@ class Keeper:
     workers: Workers
     frame: Frame
     log: Callable[..., None]
+    looked: Callable[[], None] = lambda: None
     changes: int = 0
     reloads: Counter[str] = field(default_factory=Counter)
     slots: tuple[Slot, ...] = ()
@@ -144,6 +148,8 @@ class Keeper:
             await self.workers.read_on(detail=False)
         except HaproxyError as error:
             self.log("a worker ended during the reload", error=str(error))
+        else:
+            self.looked()
 
     async def keep_file(self) -> None:
         """Write the slots as they are into the file, a moment after they changed; a restart then begins with them."""
