@@ -245,7 +245,6 @@ class HaproxySettings(Section):
     queue_timeout_s: Positive = Field(30.0, description="Waiting for an instance below max_in_flight.")
     keep_alive_timeout_s: Positive = Field(60.0, description="An idle client connection stays open for this.")
     tunnel_timeout_s: Positive = Field(3600.0, description="Silence of a websocket.")
-    close_spread_s: Positive = Field(3.0, le=60, description="After a reload idle connections close over this time.")
     hard_stop_s: Positive = Field(600.0, description="A worker that was replaced ends after this, whatever it carries.")
     min_reload_s: NotNegative = Field(5.0, le=3600, description="Between two reloads.")
     reload_timeout_s: Positive = Field(15.0, description="A new worker must serve in this time.")

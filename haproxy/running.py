@@ -51,7 +51,7 @@ def open_agent(settings: Settings) -> Agent:
     file = ConfigFile(where.config)
     path = ledger_path(settings)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    workers = Workers(where, file, read_ledger(path, boot_id()), settings.haproxy.close_spread_s + 1, monotonic)
+    workers = Workers(where, file, read_ledger(path, boot_id()), settings.haproxy.keep_alive_timeout_s + 1, monotonic)
     keeper = Keeper(settings, where, file, find_binary(settings).path, workers, frame(settings), log.info)
     return Agent(settings, proxy_id(settings), workers, keeper, path, log.info)
 
@@ -69,11 +69,11 @@ async def _run(settings: Settings) -> None:
     agent = open_agent(settings)
     board = open_noticeboard(settings)
     presence = Presence(agent, board, snapshot_file(settings, agent.id), log.warning)
-    await agent.begin()
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, agent.look_at_files)
+    await agent.begin()
     loops = [loop.create_task(presence.run()), loop.create_task(agent.run()), loop.create_task(_ended(ended))]
     try:
         done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)

@@ -50,6 +50,11 @@ class Seen:
         """Whether a client is still connected or a request under way."""
         return bool(self.front.connections or self.front.in_flight)
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether a client is connected that has nothing under way; its next request is taken."""
+        return self.front.connections > self.front.in_flight
+
 
 @dataclass(slots=True)
 class Old:
@@ -111,7 +116,7 @@ class Workers:
     def leaking(self, serving: frozenset[str]) -> bool:
         """Whether a worker that was replaced may still send a new request to a backend that serves no longer."""
         now = self.now()
-        return any(one.seen.busy and now < one.settled_at and one.backends - serving for one in self.old)
+        return any(one.seen.may_ask and now < one.settled_at and one.backends - serving for one in self.old)
 
     def hold(self, holders: dict[str, str]) -> None:
         """Who is on which slot of the current worker from now on."""
