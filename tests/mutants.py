@@ -50,13 +50,15 @@ class Mutant:
 
 def mutants(file: str, source: str) -> Iterator[Mutant]:
     """Every change of the file, in its order."""
-    tree = ast.parse(source)
+    tree, lines = ast.parse(source), source.splitlines()
     skipped = set(_skipped(tree))
     for number, node in enumerate(ast.walk(tree)):
         if id(node) not in skipped:
             for kind, _ in _changes(node):
-                was = " ".join(ast.unparse(node).split())
-                yield Mutant(file, getattr(node, "lineno", 0), number, kind, was[:100])
+                was, line = " ".join(ast.unparse(node).split()), getattr(node, "lineno", 0)
+                if isinstance(node, ast.Constant | ast.Continue):  # says nothing without its line
+                    was = f"{was} in {lines[line - 1].strip()}"
+                yield Mutant(file, line, number, kind, was[:100])
 
 
 def mutated(source: str, mutant: Mutant) -> ast.Module:

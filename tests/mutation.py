@@ -29,11 +29,18 @@ KNOWN = ROOT / "docs" / "MUTATION.md"
 # What is mutated, and the tests that ought to notice, those first that most likely do.
 TARGETS = {
     "scaler/policy.py": ("test_policy", "test_sizing", "test_scenarios"),
-    "scaler/machine.py": ("test_machine", "test_term", "test_health", "test_sizing", "test_scenarios"),
+    "scaler/machine.py": (
+        "test_machine",
+        "test_term",
+        "test_reconcile",
+        "test_backoff",
+        "test_sizing",
+        "test_scenarios",
+    ),
     "scaler/transitions.py": ("test_transitions", "test_machine", "test_health"),
     "scaler/reconcile.py": ("test_reconcile", "test_machine", "test_health", "test_scenarios"),
     "scaler/sizing.py": ("test_sizing", "test_machine", "test_reconcile", "test_refusals", "test_scenarios"),
-    "scaler/health.py": ("test_health", "test_refusals", "test_backoff", "test_machine", "test_scenarios"),
+    "scaler/health.py": ("test_health", "test_refusals", "test_backoff", "test_reconcile", "test_scenarios"),
     "scaler/term.py": ("test_term", "test_machine", "test_scenarios"),
 }
 TIMEOUT_S = 60

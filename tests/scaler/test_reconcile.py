@@ -8,6 +8,8 @@ from scaler.messages import (
     Counted,
     Look,
     Ordered,
+    StartFailed,
+    Stopped,
 )
 from tests.scaler.builders import (
     Machine,
@@ -201,3 +203,28 @@ def test_an_instance_of_an_older_definition_goes_first() -> None:
     machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
     machine.look({"web1": 9, "web2": 0})
     assert {"web1": "draining", "web2": "serving"} == machine.phases()
+
+
+def test_each_act_is_emitted_once() -> None:
+    machine = Machine(policy(min=2))
+    machine.lead()
+    machine.start("web1")
+    machine.ready("web1")
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 3)))
+    machine.publish()
+    assert ["web1", "web2", "web3"] == machine.started()
+
+
+def test_a_stop_of_what_is_not_known_is_late() -> None:
+    machine = serving(1)
+    machine.take(Stopped(machine.now, "web9"))
+    assert ("late: stopped for web9, which is not known",) == machine.last.notes
+
+
+def test_last_words_are_told_of_one_that_never_got_ready_and_of_no_other() -> None:
+    machine = Machine()
+    machine.lead()
+    machine.take(StartFailed(machine.now, "web1", "no image"))
+    machine.publish()
+    machine.take(Stopped(machine.now, "web1", ("bang",)))
+    assert "stopped and removed" == machine.reasons("web1")[-1]

@@ -101,3 +101,12 @@ def test_the_needs_that_are_kept_fall() -> None:
     needs = [need for _, need in machine.state.needs]
     assert sorted(set(needs), reverse=True) == needs
     assert 5 == needs[0]
+
+
+def test_before_any_proxy_was_seen_no_data_is_no_fault() -> None:
+    machine = serving(1)
+    machine.tick()
+    assert frozenset() == machine.state.alarms
+    machine.tick(reading())
+    machine.tick(silent=("p",))
+    assert {"no-data", "proxy-missing"} == machine.state.alarms

@@ -6,7 +6,7 @@ import pytest
 
 from fleet.backend import Phase
 from fleet.registry import Memory, Order, OrderKind, Snapshot
-from scaler.messages import Adopted, Closed, Deposed, Elected, Ordered, Refused, Start, Watch
+from scaler.messages import Adopted, Closed, Deposed, Elected, Ordered, Refused, Start, StartFailed, Watch
 from tests.scaler.builders import Machine, census, found, listed, policy, reading, serving, snapshot, surveys, url
 
 EMPTY = Memory()
@@ -320,7 +320,7 @@ def test_an_older_registrys_count_does_not_win_over_ours() -> None:
     machine.take(Deposed(machine.now, "restored"))
     machine.elect(token=2)
     machine.adopt(
-        *(found(f"web{number}") for number in range(1, 4)), memory=remembered("web1", generation=2, desired=1)
+        *(found(f"web{number}") for number in range(1, 4)), memory=remembered("web1", generation=2, desired=9)
     )
     assert 3 == machine.state.desired
 
@@ -340,3 +340,16 @@ def test_hosts_are_remembered_where_none_could_be_counted() -> None:
     machine.elect(token=2)
     machine.adopt(memory=remembered("web1", generation=99, desired=1), hosts=())
     assert ("local",) == machine.state.hosts
+
+
+def test_a_late_survey_is_no_occasion_for_a_decision() -> None:
+    machine = Machine()
+    machine.lead()
+    machine.take(StartFailed(machine.now, "web1", "no image"))
+    machine.publish()
+    machine.stop("web1")
+    machine.wait(1.0)
+    machine.adopt(memory=EMPTY)
+    assert {} == machine.phases()
+    machine.tick(reading())
+    assert {"web2": "starting"} == machine.phases()
