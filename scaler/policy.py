@@ -55,8 +55,7 @@ def recommend(policy: PolicySettings, seen: Observation) -> Recommendation:
         reasons = ["no data from any proxy: holding"]
         return Recommendation(_bounds(policy, seen.desired, reasons), seen.desired, burst=False, reasons=tuple(reasons))
     rule = _target if policy.kind == "target" else _threshold
-    need, burst, reasons = rule(policy, seen, seen.load)
-    rush = _rush(policy, seen.load) if policy.kind == "target" else need
+    need, rush, burst, reasons = rule(policy, seen, seen.load)
     if seen.load.held and not seen.serving and need < 1:
         need, reasons = 1, [*reasons, f"{seen.load.held} held and nothing serves"]
     count = _not_down_yet(policy, seen, seen.load, need, reasons) if need < seen.desired else need
@@ -64,14 +63,16 @@ def recommend(policy: PolicySettings, seen: Observation) -> Recommendation:
     return Recommendation(_bounds(policy, count, reasons), rush, burst, tuple(reasons))
 
 
-def _target(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int, bool, list[str]]:
+def _target(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int, int, bool, list[str]]:
     """The larger need of the two signals; the panic window's once a burst passed the threshold."""
-    calm, why_calm = _need(policy, load.stable_rps, load.stable_in_flight)
-    rush, why_rush = _need(policy, load.panic_rps, load.panic_in_flight)
+    calm = _need(policy, load.stable_rps, load.stable_in_flight)
+    rush = _need(policy, load.panic_rps, load.panic_in_flight)
     burst = rush >= policy.panic_threshold * max(1, seen.serving)
     panicking = burst or seen.panicking
-    need, why = (rush, why_rush) if panicking and rush > calm else (calm, why_calm)
-    reasons = [why]
+    if panicking and rush > calm:
+        need, reasons = rush, [_why(policy, load.panic_rps, load.panic_in_flight)]
+    else:
+        need, reasons = calm, [_why(policy, load.stable_rps, load.stable_in_flight)]
     if burst:
         reasons.append(f"panic: {policy.panic_window_s:g} s need {rush:.1f}, {seen.serving} serving")
     if abs(need - seen.desired) <= policy.tolerance * seen.desired:
@@ -83,41 +84,44 @@ def _target(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int,
     if panicking and count < seen.peak:
         reasons.append(f"panic: not below {seen.peak} until {policy.stable_window_s:g} s without a burst")
         count = seen.peak
-    return count, burst, reasons
+    return count, ceil(rush - ROUNDING), burst, reasons
 
 
-def _need(policy: PolicySettings, rps: float | None, in_flight: float) -> tuple[float, str]:
+def _need(policy: PolicySettings, rps: float | None, in_flight: float) -> float:
     """How many instances this load fills, not rounded, by the larger of the signals that have a target."""
-    needs = []
-    if policy.target_rps is not None and rps is not None:
-        needs.append((rps / policy.target_rps, f"{rps:.1f} rps at target {policy.target_rps:g}"))
-    if policy.target_in_flight is not None:
-        needs.append(
-            (in_flight / policy.target_in_flight, f"{in_flight:.1f} in flight at target {policy.target_in_flight:g}")
-        )
-    return max(needs, default=(0.0, "no rate yet"))
+    by_rps = 0.0 if policy.target_rps is None or rps is None else rps / policy.target_rps
+    by_in_flight = 0.0 if policy.target_in_flight is None else in_flight / policy.target_in_flight
+    return max(by_rps, by_in_flight)
 
 
-def _rush(policy: PolicySettings, load: Load) -> int:
-    return ceil(_need(policy, load.panic_rps, load.panic_in_flight)[0] - ROUNDING)
+def _why(policy: PolicySettings, rps: float | None, in_flight: float) -> str:
+    """The larger signal and its target, in words."""
+    if policy.target_in_flight is not None and (
+        policy.target_rps is None or rps is None or in_flight / policy.target_in_flight >= rps / policy.target_rps
+    ):
+        return f"{in_flight:.1f} in flight at target {policy.target_in_flight:g}"
+    return "no rate yet" if rps is None else f"{rps:.1f} rps at target {policy.target_rps:g}"
 
 
-def _threshold(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int, bool, list[str]]:
+def _threshold(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int, int, bool, list[str]]:
     """One more above `up_rps` per serving instance, one less when the rest would stay below `down_rps`."""
     rps = load.panic_rps
     if rps is None:
-        return seen.desired, False, ["no rate yet"]
+        return seen.desired, seen.desired, False, ["no rate yet"]
     if rps > policy.up_rps * seen.serving:
         text = f"{rps:.1f} rps on {seen.serving} serving is above up_rps {policy.up_rps:g}"
         if seen.ordered:
-            return seen.desired, False, [text, "one start at a time"]
-        return max(seen.desired, seen.serving + 1), False, [text]
+            return seen.desired, seen.desired, False, [text, "one start at a time"]
+        count = max(seen.desired, seen.serving + 1)
+        return count, count, False, [text]
     if rps < policy.down_rps * (seen.serving - 1):
         text = f"{rps:.1f} rps on {seen.serving - 1} would be below down_rps {policy.down_rps:g}"
-        return min(seen.desired, seen.serving - 1), False, [text]
+        count = min(seen.desired, seen.serving - 1)
+        return count, count, False, [text]
     if load.idle:
-        return 0, False, [f"idle for {policy.stable_window_s:g} s"]
-    return seen.desired, False, [f"{rps:.1f} rps on {seen.serving} serving is between down_rps and up_rps"]
+        return 0, 0, False, [f"idle for {policy.stable_window_s:g} s"]
+    text = f"{rps:.1f} rps on {seen.serving} serving is between down_rps and up_rps"
+    return seen.desired, seen.desired, False, [text]
 
 
 def _not_down_yet(policy: PolicySettings, seen: Observation, load: Load, need: int, reasons: list[str]) -> int:
