@@ -91,6 +91,10 @@ class Agent:
                 except HaproxyError as error:
                     self._lost(error)
         finally:
+            # What came since the last look is kept for the next agent, should HAProxy end before that begins.
+            with contextlib.suppress(HaproxyError):
+                await self.workers.read_on(detail=True)
+            self._sum_up()
             self.workers.close()
 
     async def turn(self, *, changed: bool) -> None:

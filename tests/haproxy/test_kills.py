@@ -100,8 +100,10 @@ async def test_a_haproxy_that_someone_else_restarts_or_reloads_is_brought_in_ste
         worker = await plane.worker()
         plane.file.path.write_text(stale)
         await ask_master(plane.where.master, "reload", 10)
+        async with asyncio.timeout(10):
+            while worker == await plane.worker():  # 2.6 reloads after it has answered
+                await asyncio.sleep(0.01)
         await serves_two(client)
-        assert worker != await plane.worker()
         await counted(plane, [client])
         worker = await plane.worker()
         plane.stop_haproxy(signal.SIGKILL)

@@ -16,6 +16,7 @@ from haproxy.model import Slot, slot_name
 from haproxy.render import frame, places
 from haproxy.sections import marks_of, read_marks, slots_in, with_slots
 from tests.haproxy.rig import BINARIES, on_both
+from tests.valkey import folder
 
 if TYPE_CHECKING:
     from haproxy.render import Frame
@@ -67,12 +68,13 @@ def test_the_rendered_file_is_the_golden_one(case: str) -> None:
 @pytest.mark.live
 @on_both
 @pytest.mark.parametrize("case", list(CASES))
-def test_haproxy_accepts_the_golden_files(case: str, binary: str, tmp_path: Path) -> None:
+def test_haproxy_accepts_the_golden_files(case: str, binary: str) -> None:
     lua = Path(__file__).parents[2] / "haproxy" / "templates" / "hold.lua"
     text = (GOLDEN / f"{case}.cfg").read_text()
-    path = tmp_path / "haproxy.cfg"
-    path.write_text(text.replace("/usr/lib/stoker/hold.lua", str(lua)).replace(HERE, str(tmp_path)))
-    check(BINARIES[binary](), path)
+    with folder() as short:
+        path = short / "haproxy.cfg"
+        path.write_text(text.replace("/usr/lib/stoker/hold.lua", str(lua)).replace(HERE, str(short)))
+        check(BINARIES[binary](), path)
 
 
 @pytest.mark.parametrize("case", list(CASES))
