@@ -101,7 +101,7 @@ async def test_a_haproxy_that_someone_else_restarts_or_reloads_is_brought_in_ste
         plane.file.path.write_text(stale)
         await ask_master(plane.where.master, "reload", 10)
         async with asyncio.timeout(10):
-            while worker == await plane.worker():  # 2.6 reloads after it has answered
+            while worker == await plane.worker():  # noqa: ASYNC110  # 2.6 reloads after it has answered
                 await asyncio.sleep(0.01)
         await serves_two(client)
         await counted(plane, [client])
