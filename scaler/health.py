@@ -133,7 +133,7 @@ def counted(turn: Turn, event: Counted) -> None:
     """Hold a census against what should be there: the vanished and exited are dead, strays are removed."""
     census = event.census
     found = {item.name: item for item in census.found}
-    turn.set(hosts=tuple(sorted(census.hosts)) or turn.state.hosts)
+    turn.set(hosts=tuple(sorted(census.answered)) or turn.state.hosts)
     turn.alarm("census", on=bool(census.faults), text="; ".join(census.faults))
     silent = census.hosts - census.answered
     turn.alarm("host-silent", on=bool(silent), text=f"no answer from {', '.join(sorted(silent))}")

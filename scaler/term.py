@@ -109,7 +109,7 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
     turn.set(
         serial=max([turn.state.serial, memory.serial, *numbers]),
         generation=max(turn.state.generation, memory.snapshot.generation if memory.snapshot else 0),
-        hosts=tuple(sorted(census.hosts)) or turn.state.hosts,
+        hosts=tuple(sorted(census.answered or census.hosts)) or turn.state.hosts,
         desired=max(serving, turn.state.desired) if ours or memory.desired is None else memory.desired,
         manual=turn.state.manual if ours else memory.manual,
         paused=turn.state.paused if ours else memory.paused,

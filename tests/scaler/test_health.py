@@ -259,3 +259,13 @@ def test_a_good_answer_begins_the_count_of_bad_ones_again() -> None:
     assert [] == told(machine, "fault")
     probe(machine, "web1", Outcome.BAD)
     assert ["web1"] == told(machine, "fault")
+
+
+def test_nothing_is_ordered_on_a_host_that_does_not_answer() -> None:
+    machine = Machine(policy(min=2))
+    machine.elect()
+    machine.adopt(hosts=("a", "b"))
+    machine.wait(1)
+    machine.take(Counted(machine.now, census(hosts=("a", "b"), answered=("b",), asked_at=machine.now)))
+    machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 4)))
+    assert ["a", "b", "b", "b"] == [one.host for one in machine.instances.values()]
