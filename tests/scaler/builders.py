@@ -39,6 +39,7 @@ APP = "web"
 SPEC = "spec1"
 TTL_S = 4.0
 EPOCH_S = 1000.0
+BAD = "status 500"
 
 One = TypeVar("One", bound=Effect)
 
@@ -251,3 +252,21 @@ def serving(count: int, **sizes: Any) -> Machine:  # noqa: ANN401
 def surveys(taken: Step) -> int:
     """How often a step asks for a survey."""
     return sum(isinstance(effect, Survey) for effect in taken.effects)
+
+
+def probe(machine: Machine, name: str, *outcomes: Outcome, detail: str = BAD) -> None:
+    for outcome in outcomes:
+        machine.take(Probed(machine.now, name, outcome, detail if outcome is not Outcome.READY else ""))
+
+
+def refusing(counts: Mapping[str, int], proxy: str = "p", total: int | None = None, series: str = "s") -> ProxyReading:
+    return reading(
+        proxy,
+        series=series,
+        refused=sum(counts.values()) if total is None else total,
+        backends={name: BackendCounters(refused=count) for name, count in counts.items()},
+    )
+
+
+def told(machine: Machine, kind: str) -> list[str]:
+    return [one.subject for taken in machine.steps for one in happenings(taken) if one.kind == kind]

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from fleet.registry import BackendCounters, Order, OrderKind
-from scaler.messages import Census, Closed, Counted, Ordered, Outcome, Probed, Watch
-from tests.scaler.builders import Machine, census, found, happenings, policy, reading, serving, url
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from fleet.registry import ProxyReading
-
-BAD = "status 500"
-
-
-def probe(machine: Machine, name: str, *outcomes: Outcome, detail: str = BAD) -> None:
-    for outcome in outcomes:
-        machine.take(Probed(machine.now, name, outcome, detail if outcome is not Outcome.READY else ""))
-
-
-def refusing(counts: Mapping[str, int], proxy: str = "p", total: int | None = None, series: str = "s") -> ProxyReading:
-    return reading(
-        proxy,
-        series=series,
-        refused=sum(counts.values()) if total is None else total,
-        backends={name: BackendCounters(refused=count) for name, count in counts.items()},
-    )
-
-
-def told(machine: Machine, kind: str) -> list[str]:
-    return [one.subject for taken in machine.steps for one in happenings(taken) if one.kind == kind]
+from fleet.registry import Order, OrderKind
+from scaler.messages import Census, Closed, Counted, Ordered, Outcome, Watch
+from tests.scaler.builders import (
+    Machine,
+    census,
+    found,
+    policy,
+    probe,
+    refusing,
+    serving,
+    told,
+    url,
+)
 
 
 def test_two_refused_probes_in_a_row_are_death() -> None:
