@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleet.backend import Backend, Phase
+from fleet.settings import load
+from haproxy.errors import HaproxyError
+from haproxy.hook import run_hook
 from tests.addon.backends import backend
 from tests.haproxy.rig import Client, Rig, on_both, rig
 from tests.valkey import free_port
@@ -79,6 +83,70 @@ async def test_a_worker_that_cannot_start_leaves_the_old_one_and_the_old_file(
         assert f"bind 127.0.0.1:{taken.port}" not in (plane.file.read() or "")
         assert worker == await plane.worker()
         assert (200, b"production1") == await Client(plane.port, fresh=True).get()
+
+
+def without_a_master_socket(plane: Rig, line: str) -> str:
+    """Only this line of the settings leads to HAProxy from now on; returns the former settings."""
+    text = plane.config.read_text()
+    master = f'master_socket = "{plane.config.parent / "none.sock"}"'
+    plane.config.write_text(text.replace("[haproxy]\n", f"[haproxy]\n{master}\n{line}\n"))
+    return text
+
+
+@on_both
+@pytest.mark.parametrize("way", ["pid_file", "reload_command"])
+async def test_without_a_master_socket_a_signal_or_a_command_of_the_user_reloads(
+    valkey: EmbeddedValkey, fleet_name: str, binary: str, way: str
+) -> None:
+    async with rig(valkey, fleet_name, binary) as plane:
+        plane.stop_agent()
+        assert plane.haproxy is not None
+        pid, worker = plane.config.parent / "haproxy.pid", await plane.worker()
+        pid.write_text(f"{plane.haproxy.pid}\n")
+        command = f'reload_command = ["/bin/kill", "-USR2", "{plane.haproxy.pid}"]'
+        plane.snippet.write_text("http-response set-header X-New yes\n")
+        without_a_master_socket(plane, f'pid_file = "{pid}"' if way == "pid_file" else command)
+        code, _, said = await stoker(plane, "hook")
+        assert (0, True) == (code, f"worker {await plane.worker()} serves" in said), said
+        assert worker != await plane.worker()
+
+
+async def test_a_way_to_reload_that_leads_nowhere_is_named_and_the_former_file_is_back(
+    valkey: EmbeddedValkey, fleet_name: str
+) -> None:
+    async with rig(valkey, fleet_name, "system") as plane:
+        plane.stop_agent()
+        worker, before = await plane.worker(), plane.file.read()
+        plane.snippet.write_text("http-response set-header X-New yes\n")
+        for line, words in (
+            ("", "set haproxy.master_socket, reload_command or pid_file"),
+            ('pid_file = "/nowhere/haproxy.pid"', "/nowhere/haproxy.pid does not lead to a running HAProxy"),
+            ('reload_command = ["/bin/false"]', "/bin/false ended with exit code 1"),
+            ('reload_command = ["/nowhere/reload"]', "/nowhere/reload cannot be run: No such file or directory"),
+            ('reload_command = ["/bin/true"]\nreload_timeout_s = 0.1', "no new worker served within 0.1 s"),
+        ):
+            text = without_a_master_socket(plane, line)
+            with pytest.raises(HaproxyError, match=re.escape(words)):
+                await run_hook(load(plane.config), plane.said.append)
+            plane.config.write_text(text)
+            assert (worker, before) == (await plane.worker(), plane.file.read())
+
+
+async def test_a_worker_that_cannot_start_is_told_without_a_master_socket_too(
+    valkey: EmbeddedValkey, fleet_name: str
+) -> None:
+    async with rig(valkey, fleet_name, "system") as plane, backend("other") as taken:
+        plane.stop_agent()
+        assert plane.haproxy is not None
+        pid, worker = plane.config.parent / "haproxy.pid", await plane.worker()
+        pid.write_text(f"{plane.haproxy.pid}\n")
+        plane.snippet.write_text(f"bind 127.0.0.1:{taken.port}\n")
+        without_a_master_socket(plane, f'pid_file = "{pid}"\nreload_timeout_s = 2')
+        code, _, said = await stoker(plane, "hook")
+        assert 1 == code, said
+        assert "no new worker served within 2 s" in said
+        assert f"bind 127.0.0.1:{taken.port}" not in (plane.file.read() or "")
+        assert worker == await plane.worker()
 
 
 async def test_render_prints_the_fleet_and_writes_only_what_haproxy_accepts(
