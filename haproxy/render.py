@@ -30,7 +30,8 @@ LONGEST_SNIPPET = 64_000
 KEYWORDS = frozenset(
     {
         *("global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "mailers", "program", "ring"),
-        *("userlist", "cache", "http-errors", "log-forward", "fcgi-app", "server", "crt-store", "traces"),
+        *("server", "server-template"),
+        *("userlist", "cache", "http-errors", "log-forward", "fcgi-app", "crt-store", "traces"),
         *(".if", ".elif", ".else", ".endif", ".notice", ".alert", ".diag"),
     }
 )
@@ -203,8 +204,10 @@ def _snippet(setting: str, path: Path | None) -> list[str]:
         raise SettingsError(f"{setting}: {path} must be text of at most {LONGEST_SNIPPET} characters")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in lines:
-        if line.split()[0] in KEYWORDS:
-            raise SettingsError(f"{setting}: {path} may not hold a line that begins with {line.split()[0]!r}")
+        # HAProxy reads "backend" and back\end as backend.
+        word = re.sub(r"[\"'\\]", "", line.split()[0])
+        if word in KEYWORDS:
+            raise SettingsError(f"{setting}: {path} may not hold a line that begins with {word!r}")
     return lines
 
 

@@ -105,7 +105,13 @@ def test_the_users_lines_stand_in_their_sections(tmp_path: Path) -> None:
     assert "\n    timeout server 5s\n" in backend
 
 
-@pytest.mark.parametrize("line", ["backend other", "  global", "server evil 1.2.3.4:80", ".if defined(X)", "listen x"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("backend other", '"backend" other', "back\\end other", "  global", "listen x", ".if defined(X)"),
+        *("server evil 1.2.3.4:80", "server-template evil 3 1.2.3.4:80"),
+    ],
+)
 def test_a_snippet_cannot_begin_a_section_or_add_a_server(tmp_path: Path, line: str) -> None:
     path = tmp_path / "snippet"
     path.write_text(f"option httpclose\n{line}\n")
