@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from haproxy.answers import INFO, read_info
-from haproxy.errors import HaproxyError
+from haproxy.errors import HaproxyError, NotListeningError
 from haproxy.runtime_api import Processes, RuntimeApi, ask_master, processes
 
 if TYPE_CHECKING:
@@ -25,17 +25,28 @@ STEADY_S = 0.5
 MASTER_OPENS_S = 2.0
 
 
-async def serving_worker(places: Places) -> Info | None:
-    """The worker that takes new requests; None where nobody listens at the stats socket."""
+async def running_worker(places: Places) -> Info | None:
+    """The worker that takes new requests; None where nobody listens at the stats socket.
+
+    Raises HaproxyError where somebody listens who does not answer as a worker of HAProxy does.
+    """
     link = RuntimeApi(places.stats)
     try:
         await link.open()
         info = read_info((await link.ask(INFO))[0])
-    except HaproxyError:
+    except NotListeningError:
         return None
     finally:
         link.close()
     return None if info.stopping else info
+
+
+async def serving_worker(places: Places) -> Info | None:
+    """The worker that takes new requests; None while there is none, or none that answers."""
+    try:
+        return await running_worker(places)
+    except HaproxyError:
+        return None
 
 
 async def reload(settings: Settings, places: Places, meanwhile: Callable[[], Awaitable[None]]) -> int:

@@ -10,7 +10,7 @@ from fleet.store.opening import open_noticeboard
 from haproxy.answers import STATE, read_slots
 from haproxy.binary import find_binary
 from haproxy.config_file import ConfigFile, sole_changer
-from haproxy.control import reload, serving_worker
+from haproxy.control import reload, running_worker
 from haproxy.errors import HaproxyError
 from haproxy.ledger import boot_id, read_ledger
 from haproxy.model import Running, Slot, Wanted, slot_name, slots_for, targets_of
@@ -65,7 +65,7 @@ async def run_hook(settings: Settings, say: Callable[[str], None], *, force: boo
     """
     where = places(settings)
     file = ConfigFile(where.config)
-    running = await serving_worker(where)
+    running = await running_worker(where)
     text = await rendered(settings, say, announce=running is None)
     async with sole_changer(where.lock):
         former = file.read()

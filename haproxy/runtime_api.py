@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from haproxy.commands import NUMBERED
-from haproxy.errors import HaproxyError
+from haproxy.errors import HaproxyError, NotListeningError
 
 TIMEOUT_S = 2.0
 ANSWER_LIMIT = 2**26
@@ -44,10 +44,10 @@ class RuntimeApi:
         try:
             async with asyncio.timeout(self._timeout_s):
                 self._reader, self._writer = await asyncio.open_unix_connection(str(self._path), limit=ANSWER_LIMIT)
-        except (OSError, TimeoutError) as error:
-            raise HaproxyError(
-                f"{self._path}: nobody listens: {getattr(error, 'strerror', None) or 'timed out'}"
-            ) from error
+        except TimeoutError as error:
+            raise HaproxyError(f"{self._path}: no connection within {self._timeout_s:g} s") from error
+        except OSError as error:
+            raise NotListeningError(f"{self._path}: nobody listens: {error.strerror}") from error
         await self.ask("prompt", NUMBERED)
 
     async def ask(self, *commands: str) -> list[str]:

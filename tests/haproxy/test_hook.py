@@ -14,11 +14,14 @@ from fleet.backend import Backend, Phase
 from fleet.settings import load
 from haproxy.errors import HaproxyError
 from haproxy.hook import run_hook
+from haproxy.render import places
 from tests.addon.backends import backend
 from tests.haproxy.rig import Client, Rig, on_both, rig
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fleet.embedded import EmbeddedValkey
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
@@ -177,3 +180,30 @@ async def test_a_haproxy_that_is_too_old_or_none_is_named(valkey: EmbeddedValkey
             code, _, said = await stoker(plane, "hook")
             assert 1 == code
             assert words in said
+
+
+async def test_a_stranger_at_the_stats_socket_is_named_and_nothing_is_replaced(
+    valkey: EmbeddedValkey, fleet_name: str, tmp_path: Path
+) -> None:
+    sockets = tmp_path / "s"
+    settings = load(
+        None,
+        **{
+            "fleet": fleet_name,
+            "redis_url": valkey.url,
+            "state_dir": tmp_path,
+            "haproxy.sockets_dir": sockets,
+            "haproxy.config_file": tmp_path / "haproxy.cfg",
+        },
+    )
+    sockets.mkdir(mode=0o700)
+
+    async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"220 mail.example.org ready\n")
+        writer.close()
+
+    async with await asyncio.start_unix_server(stranger, places(settings).stats):
+        with pytest.raises(HaproxyError, match=re.escape(str(places(settings).stats))):
+            await run_hook(settings, lambda _line: None)
+    assert not (tmp_path / "haproxy.cfg").exists()
