@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from mitmproxy.http import Response
 
-from addon.forward import is_own, splits
+from addon.forward import splits
+from fleet.reserved import is_reserved
 
 if TYPE_CHECKING:
     from mitmproxy.http import RequestData
@@ -18,7 +19,7 @@ def refusal(request: RequestData) -> Response | None:
     """The answer to a request that is never forwarded; None for all others."""
     if splits(request):
         return _answer(request, 400, "a header, the path or the method holds a character that would split the request")
-    if is_own(request.path):
+    if is_reserved(request.path):
         return _answer(request, 404, "nothing is here")
     return None
 

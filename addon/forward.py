@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from mitmproxy.http import RequestData
 
-OWN_PATH = b"/__stoker"
 SMALL = 65_536
 PRIVATE = (b"x-forwarded-", b"x-request-id", b"x-stoker-")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -29,11 +28,6 @@ def splits(request: RequestData) -> bool:
         SPLITTING.search(b"".join(chain.from_iterable(request.headers.fields))) is not None
         or SPLITTING_LINE.search(b"".join((request.path, request.authority, request.method))) is not None
     )
-
-
-def is_own(path: bytes) -> bool:
-    """Whether the path is under `/__stoker/`, which is never forwarded."""
-    return path.startswith(OWN_PATH) and path[len(OWN_PATH) :][:1] in (b"", b"/", b"?")
 
 
 class Forwarder:

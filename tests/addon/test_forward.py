@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mitmproxy.http import Headers, Request
 from mitmproxy.test import tutils
 
-from addon.forward import Forwarder, is_large, is_own, splits
+from addon.forward import Forwarder, is_large, splits
 
 
 def request(*fields: tuple[bytes, bytes], **parts: bytes) -> Request:
@@ -92,14 +92,6 @@ def test_a_request_line_that_would_split_is_found(part: str, text: bytes) -> Non
 
 def test_an_ordinary_request_does_not_split() -> None:
     assert not splits(tutils.treq().data)
-
-
-@pytest.mark.parametrize(
-    ("path", "own"),
-    [(b"/__stoker", True), (b"/__stoker/x", True), (b"/__stoker?x", True), (b"/__stokers", False), (b"/", False)],
-)
-def test_paths_of_our_own_are_known(path: bytes, own: bool) -> None:  # noqa: FBT001
-    assert is_own(path) is own
 
 
 @pytest.mark.parametrize(
