@@ -11,7 +11,7 @@ import redis
 from fleet.errors import StoreUnavailableError
 from fleet.registry import Status
 from fleet.store.connection import close, reaching, wrong_type
-from fleet.store.fields import order_fields, read_happening, read_summary, stream_id, text
+from fleet.store.fields import number, order_fields, read_happening, read_summary, stream_id, text
 from fleet.store.keys import Keys
 from fleet.store.sightings import SightingReader
 from fleet.store.snapshots import SnapshotReader
@@ -19,7 +19,7 @@ from fleet.store.snapshots import SnapshotReader
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fleet.registry import Happening, Order
+    from fleet.registry import Happening, Order, Snapshot
 
 ORDERS_KEPT = 1000
 # A blocking read is cut into pieces that end before the socket's own timeout.
@@ -39,13 +39,14 @@ class RedisDesk:
     def __post_init__(self) -> None:
         self._sightings = SightingReader(self.client, self.keys)
 
-    def status(self) -> Status:
-        """The whole fleet as the store shows it."""
+    def status(self, known: Snapshot | None = None) -> Status:
+        """The whole fleet as the store shows it; `known` is taken over while its generation is the present one."""
         keys = self.keys
         with reaching(self.shown):
             pipeline = self.client.pipeline(transaction=True)
+            kept = known if known is not None and self._is_present(known) else None
             for command in (
-                *self.snapshots.wanted,
+                *(() if kept else self.snapshots.wanted),
                 ("HGETALL", keys.scaler),
                 ("ZRANGE", keys.scalers, 0, -1, "WITHSCORES"),
                 ("GET", keys.lease),
@@ -58,16 +59,22 @@ class RedisDesk:
                 for key, reply in ((keys.scaler, scaler), (keys.scalers, scalers), (keys.lease, lease))
                 if wrong_type(reply)
             }
-            for fault in self.snapshots.fault(registry[0]):
+            for fault in () if kept else self.snapshots.fault(registry[0]):
                 unread[keys.generation] = fault
             return Status(
                 summary=None if keys.scaler in unread else read_summary(scaler),
-                snapshot=self.snapshots.read(*registry),
+                snapshot=kept or self.snapshots.read(*registry),
                 sighting=self._sightings.read(detail=True),
                 scalers=() if keys.scalers in unread else _ages(scalers, time),
                 acting=None if keys.lease in unread else text(lease).rpartition(":")[0] or None,
                 extra=unread,
             )
+
+    def _is_present(self, known: Snapshot) -> bool:
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.execute_command("GET", self.keys.generation)
+        [generation] = pipeline.execute(raise_on_error=False)
+        return not wrong_type(generation) and number(generation) == known.generation
 
     def place(self, order: Order) -> str:
         """Leave an order for the acting scaler; returns its id."""

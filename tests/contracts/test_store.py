@@ -290,6 +290,20 @@ async def test_status_shows_who_acts_and_who_waits(store: Store) -> None:
     assert Sighting((reading("p1"),)) == status.sighting
 
 
+async def test_status_takes_a_known_registry_over_only_while_it_is_the_present_one(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.publish(lease, change(1))
+    known = store.desk.status().snapshot
+    assert known == store.desk.status(known).snapshot
+    store.scaler.publish(lease, change(1, 2))
+    changed = store.desk.status(known).snapshot
+    assert changed is not None
+    assert ["production1", "production2"] == list(changed.backends)
+    store.lose_all_data()
+    assert store.desk.status(changed).snapshot is None
+
+
 async def test_a_proxy_is_told_each_new_generation(store: Store) -> None:
     lease = store.scaler.acquire("a")
     assert lease is not None
