@@ -223,6 +223,9 @@ class HaproxySettings(Section):
     sticky_cookie: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Clients stay with one instance by a cookie of this name."
     )
+    profile_share: float = Field(
+        0.0, ge=0, le=1, description="The app is asked to profile this share of requests; needs STOKER_PROFILE_TOKEN."
+    )
     slow_start_s: NotNegative = Field(
         0.0, le=3600, description="A new instance's share climbs over this time; for apps that warm up slowly."
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fleet.errors import SettingsError
+from fleet.reserved import HINTS, PATTERN
 from haproxy.model import BACKEND, FRONTEND, Slot
 from haproxy.sections import marks_of, marks_text, server_lines
 
@@ -121,6 +122,9 @@ def _values(settings: Settings) -> dict[str, Any]:
         "certificate": _path("haproxy.certificate", own.certificate) if own.certificate else None,
         "certificate_mark": _certificate_mark(own.certificate) if own.certificate else None,
         "scheme": "https" if own.certificate else "http",
+        "reserved": PATTERN,
+        "reserved_hints": HINTS,
+        "profile_share": round(1_000_000 * own.profile_share),
         "trusted": proxy.trusted_proxies,
         "hold_max": proxy.hold_max,
         "hold_s": f"{proxy.hold_s:g}",
