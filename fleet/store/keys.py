@@ -71,6 +71,11 @@ class Keys:
         return self._key("proxies")
 
     @property
+    def lasting(self) -> str:
+        """The set of those among them that outlive their agent; a silent one's own key no longer says so."""
+        return self._key("lasting")
+
+    @property
     def proxy_prefix(self) -> str:
         """What stands before a proxy's id in the name of its key."""
         return self._key("proxy:")
@@ -78,6 +83,25 @@ class Keys:
     def proxy(self, proxy: str) -> str:
         """The key of one proxy's counters."""
         return self.proxy_prefix + proxy
+
+    @property
+    def crashes(self) -> str:
+        """The stream of failed requests and of what was captured of them."""
+        return self._key("crashes")
+
+    @property
+    def crash_index(self) -> str:
+        """The ids of the documents that are kept, scored by the server's time when each was written."""
+        return self._key("crash-index")
+
+    @property
+    def crash_prefix(self) -> str:
+        """What stands before a crash's id in the name of its document's key."""
+        return self._key("crash:")
+
+    def crash(self, crash_id: str) -> str:
+        """The key of one crash's document."""
+        return self.crash_prefix + crash_id
 
     @property
     def changes(self) -> str:

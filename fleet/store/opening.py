@@ -8,6 +8,7 @@ from fleet.embedded import running_url
 from fleet.errors import StoreUnavailableError
 from fleet.store.address import Address, address_of
 from fleet.store.connection import connect, connect_async
+from fleet.store.crashes import RedisCrashDesk, RedisCrashLog
 from fleet.store.desk import RedisDesk
 from fleet.store.keys import Keys
 from fleet.store.proxy_side import RedisNoticeboard
@@ -34,6 +35,18 @@ def open_desk(settings: Settings) -> RedisDesk:
     """The `stoker` command's side."""
     address, keys = _address(settings), Keys(settings.fleet, settings.app)
     return RedisDesk(connect(address), address.shown, keys, SnapshotReader(keys, settings.networks))
+
+
+def open_crash_log(settings: Settings) -> RedisCrashLog:
+    """A data plane's side of the crashes."""
+    address, keys = _address(settings), Keys(settings.fleet, settings.app)
+    return RedisCrashLog(connect_async(address), address.shown, keys)
+
+
+def open_crash_desk(settings: Settings) -> RedisCrashDesk:
+    """The side of those who read about crashes."""
+    address, keys = _address(settings), Keys(settings.fleet, settings.app)
+    return RedisCrashDesk(connect(address), address.shown, keys)
 
 
 def _address(settings: Settings) -> Address:
