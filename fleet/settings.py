@@ -12,7 +12,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -22,7 +21,9 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings import SettingsError as NotParsedError
 
 from fleet.backend import APP_NAME, HOST_NAME
+from fleet.crash_settings import CrashSettings, ProfileToken, read_token
 from fleet.errors import SettingsError
+from fleet.section import NotNegative, Positive, Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,17 +66,9 @@ def _none(value: object) -> object:
     return None if value == "none" else value
 
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Target = Annotated[Positive | None, BeforeValidator(_none)]  # TOML and the environment have no null
 Ratio = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Section(BaseModel):
-    """A table of stoker.toml: frozen, and a key that it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, validate_default=True)
 
 
 class PolicySettings(Section):
@@ -223,9 +216,6 @@ class HaproxySettings(Section):
     sticky_cookie: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Clients stay with one instance by a cookie of this name."
     )
-    profile_share: float = Field(
-        0.0, ge=0, le=1, description="The app is asked to profile this share of requests; needs STOKER_PROFILE_TOKEN."
-    )
     slow_start_s: NotNegative = Field(
         0.0, le=3600, description="A new instance's share climbs over this time; for apps that warm up slowly."
     )
@@ -253,6 +243,15 @@ class HaproxySettings(Section):
     reload_timeout_s: Positive = Field(15.0, description="A new worker must serve in this time.")
 
 
+class WebSettings(Section):
+    """The web page; it is read-only and asks nobody for a password."""
+
+    enabled: bool = Field(True, description="`stoker up` serves the page too.")
+    listen_address: str = Field("127.0.0.1", description="The page is served here.")
+    listen_port: Port = Field(8090, description="The page is served on this port.")
+    hosts: tuple[HostName, ...] = Field((), description="Names, beside localhost, by which browsers may ask for it.")
+
+
 class Settings(BaseSettings):
     """All of stoker.toml. An environment variable STOKER_X, or STOKER_TABLE__X, wins over the file."""
 
@@ -266,6 +265,10 @@ class Settings(BaseSettings):
         None, description="redis://, rediss://, unix:// or redis+sentinel://; none: `stoker up` runs its own Valkey."
     )
     redis_password_file: Path | None = Field(None, description="A file that holds the password of redis_url.")
+    profile_token: ProfileToken | None = Field(
+        None, description="Opens the app's profiles to Stoker; 16 or more of A-Z a-z 0-9 . _ ~ -; none: not asked for."
+    )
+    profile_token_file: Path | None = Field(None, description="A file that holds profile_token.")
     redis_ca_file: Path | None = Field(None, description="The authority that signed the server of a rediss:// url.")
     state_dir: Path = Field(
         Path("~/.local/state/stoker"), description="Snapshots, traces, logs and process files live here."
@@ -278,6 +281,8 @@ class Settings(BaseSettings):
     actuator: ActuatorSettings = ActuatorSettings()
     proxy: ProxySettings = ProxySettings()
     haproxy: HaproxySettings = HaproxySettings()
+    web: WebSettings = WebSettings()
+    crashes: CrashSettings = CrashSettings()
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -290,6 +295,12 @@ class Settings(BaseSettings):
         ):
             raise ValueError("instance.command must contain {port} when actuator.kind is process")
         return self
+
+    def token(self) -> str | None:
+        """`profile_token`, or what profile_token_file holds now; raises SettingsError where that cannot be."""
+        if self.profile_token is not None:
+            return self.profile_token.get_secret_value()
+        return read_token(self.profile_token_file) if self.profile_token_file else None
 
     @property
     def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
@@ -368,7 +379,7 @@ def _line(path: Path | None, fault: Any) -> str:  # noqa: ANN401  # pydantic's o
     if fault["type"] == "extra_forbidden":
         return f"{where}{key} is not a setting; docs/settings.md lists them"
     rule = "must be a table" if fault["type"] == "model_type" else fault["msg"].removeprefix("Value error, ")
-    secret = isinstance(fault["input"], dict | BaseModel) or {"env", "redis_url"} & set(fault["loc"])
+    secret = isinstance(fault["input"], dict | BaseModel) or {"env", "redis_url", "profile_token"} & set(fault["loc"])
     shown = "" if secret else f", was {fault['input']!r}"
     return f"{where}{key}: {rule[:1].lower()}{rule[1:]}{shown}"
 

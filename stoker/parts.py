@@ -191,10 +191,11 @@ def ending_parts(settings: Settings, config: Path | None) -> list[Part]:
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """The environment of a child: the store's url goes this way, because argv is everybody's to read."""
+    """The environment of a child: secrets go this way, because argv is everybody's to read."""
     embedded = EmbeddedValkey(settings.state_path).url
     url = settings.redis_url.get_secret_value() if settings.redis_url else embedded
-    return dict(os.environ) | {"STOKER_REDIS_URL": url}
+    token = settings.token()
+    return dict(os.environ) | {"STOKER_REDIS_URL": url} | ({"STOKER_PROFILE_TOKEN": token} if token else {})
 
 
 def listens(address: str, port: int) -> bool:

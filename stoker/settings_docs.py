@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleet.settings import Section, Settings
+from fleet.section import Section
+from fleet.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,13 @@ TOGETHER = {
     "policy": "`min` is at most `max`, `panic_window_s` below `stable_window_s`, `down_rps` below `up_rps`.",
     "instance": "`image` is needed by docker and ansible, `command` with `{port}` in it by process.",
     "actuator": "`inventory` is needed by ansible.",
+}
+KINDS = {
+    "string": "text",
+    "number": "number",
+    "integer": "whole number",
+    "boolean": "`true` or `false`",
+    "array": "list of texts",
 }
 LIMITS = (
     ("minimum", "{:g} or more"),
@@ -118,19 +126,9 @@ def _rule(model: type[BaseModel], name: str) -> str:
 
 
 def _kind(branch: dict[str, Any]) -> str:
-    match branch.get("type"), branch.get("format"):
-        case "string", "path":
-            return "path"
-        case "string", _:
-            return "text"
-        case "number", _:
-            return "number"
-        case "integer", _:
-            return "whole number"
-        case "array", _:
-            return "list of texts"
-        case _:
-            return "table"
+    if branch.get("format") == "path":
+        return "path"
+    return KINDS.get(branch.get("type", ""), "table")
 
 
 def _cell(text: str) -> str:

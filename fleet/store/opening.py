@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fleet.crash import Retention
 from fleet.embedded import running_url
 from fleet.errors import StoreUnavailableError
 from fleet.store.address import Address, address_of
@@ -40,7 +41,9 @@ def open_desk(settings: Settings) -> RedisDesk:
 def open_crash_log(settings: Settings) -> RedisCrashLog:
     """A data plane's side of the crashes."""
     address, keys = _address(settings), Keys(settings.fleet, settings.app)
-    return RedisCrashLog(connect_async(address), address.shown, keys)
+    kept = settings.crashes
+    retention = Retention(kept.keep, kept.keep_documents, kept.keep_s)
+    return RedisCrashLog(connect_async(address), address.shown, keys, retention)
 
 
 def open_crash_desk(settings: Settings) -> RedisCrashDesk:

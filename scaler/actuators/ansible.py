@@ -50,6 +50,7 @@ class AnsibleActuator:
     hosts: frozenset[str]
     given: Mapping[str, Value]
     now: Callable[[], float]
+    token: str | None = field(default=None, repr=False)
     _stops: Gather[_StopOrder, str | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +81,7 @@ class AnsibleActuator:
         if not SPEC_TEXT.fullmatch(order.spec):
             raise ValueError(f"a spec must be 12 hex digits, was {order.spec!r}")
         check_container(order.definition)
-        return environment(order.definition)
+        return environment(order.definition, self.token)
 
     def _play_up(
         self, orders: Sequence[StartOrder], variables: Mapping[str, dict[str, str]]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
+TOKEN_VARIABLE = "STOKER_PROFILE_TOKEN"  # noqa: S105  # a name, not a token
 VOLUME = re.compile(r"(/[^:,\s]*|[A-Za-z0-9][A-Za-z0-9_.-]{0,127}):/[^:,\s]*(:(ro|rw))?")
 
 
@@ -67,13 +68,16 @@ def _check_environment(where: str, environment: Mapping[str, str]) -> None:
             raise SettingsError(f"{where}.{key} must not contain NUL")
 
 
-def environment(definition: InstanceSettings) -> dict[str, str]:
-    """The variables of env_file, read now, under those of env.
+def environment(definition: InstanceSettings, token: str | None = None) -> dict[str, str]:
+    """The variables of env_file, read now, under those of env; below both the token of the app's profiles.
+
+    That token is no part of the definition: another one changes no hash, and redeploys nobody.
 
     Raises SettingsError with file and line, never the value, for a file that is not KEY=value lines.
     """
     found = _read(definition.env_file) if definition.env_file else {}
-    return found | definition.env
+    given = {TOKEN_VARIABLE: token} if token else {}
+    return given | found | definition.env
 
 
 def _read(path: Path) -> dict[str, str]:

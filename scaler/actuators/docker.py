@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -38,6 +38,7 @@ class DockerActuator:
     owner: Owner
     publish_address: str
     now: Callable[[], float]
+    token: str | None = field(default=None, repr=False)
 
     @property
     def batches(self) -> bool:
@@ -52,7 +53,7 @@ class DockerActuator:
         secrets: tuple[str, ...] = ()
         try:
             self.owner.check(order.name)
-            variables = environment(order.definition)
+            variables = environment(order.definition, self.token)
             secrets = tuple(variables.values())
             with explained():
                 return self._launch(order, variables)

@@ -50,7 +50,8 @@ def _process(settings: Settings, now: Callable[[], float]) -> Actuator:
         settings.actuator.publish_address,
         settings.instance.log_size,
         now,
-        set(environment(settings.instance).values()),
+        set(environment(settings.instance, settings.token()).values()),
+        token=settings.token(),
     )
 
 
@@ -78,7 +79,7 @@ def _docker(settings: Settings, now: Callable[[], float]) -> Actuator:
             f"actuator.docker_host {engine}: {error}; start an engine, or set actuator.kind to process"
         ) from error
     owner = Owner(settings.fleet, settings.app)
-    return DockerActuator(client, Puller(client), owner, settings.actuator.publish_address, now)
+    return DockerActuator(client, Puller(client), owner, settings.actuator.publish_address, now, settings.token())
 
 
 def _check_published(engine: str, address: str) -> None:
@@ -113,7 +114,7 @@ def _ansible(settings: Settings, now: Callable[[], float]) -> Actuator:
     }
     if settings.actuator.docker_host:
         given["stoker_engine"] = settings.actuator.docker_host
-    return AnsibleActuator(stage, playbooks, Owner(settings.fleet, settings.app), hosts, given, now)
+    return AnsibleActuator(stage, playbooks, Owner(settings.fleet, settings.app), hosts, given, now, settings.token())
 
 
 def _playbooks(own: Path | None) -> Playbooks:

@@ -30,7 +30,8 @@ class ProcessActuator:
     publish_address: str
     log_size: str
     now: Callable[[], float]
-    hidden: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set, repr=False)
+    token: str | None = field(default=None, repr=False)
     children: Children = field(default_factory=Children)
 
     @property
@@ -79,7 +80,7 @@ class ProcessActuator:
 
     def _environment(self, order: StartOrder) -> dict[str, str]:
         """This process's variables without Stoker's own settings, under the definition's."""
-        variables = environment(order.definition)
+        variables = environment(order.definition, self.token)
         self.hidden.update(variables.values())
         return {key: value for key, value in os.environ.items() if not key.startswith("STOKER_")} | variables
 

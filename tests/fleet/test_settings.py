@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fleet.errors import SettingsError
-from fleet.settings import Section, Settings, load
+from fleet.section import Section
+from fleet.settings import Settings, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,12 +172,43 @@ def test_a_variable_that_should_be_json_and_is_not_is_said(monkeypatch: pytest.M
         {"redis_url": ["hunter2"]},
         {"instance.env": {"A": ["hunter2"]}},
         {"instance.env": ["hunter2"]},
+        {"profile_token": "hunter2"},
+        {"profile_token": ["hunter2"]},
     ],
 )
 def test_no_secret_is_shown_in_a_fault(overrides: dict[str, object]) -> None:
     with pytest.raises(SettingsError) as caught:
         load(None, **overrides)
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_token_of_profiles_comes_from_its_variable_or_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert load().token() is None
+    path = tmp_path / "token"
+    path.write_text("hunter2-hunter2-hunter2\n", encoding="utf-8")
+    assert "hunter2-hunter2-hunter2" == load(None, profile_token_file=path).token()
+    monkeypatch.setenv("STOKER_PROFILE_TOKEN", "0123456789abcdef")
+    assert "0123456789abcdef" == load(None, profile_token_file=path).token()
+    assert "0123456789abcdef" not in repr(load())
+
+
+@pytest.mark.parametrize(
+    "content", ["hunter2", "hunter2 hunter2 hunter2", "hunter2-hunter2-h\N{LATIN SMALL LETTER U WITH DIAERESIS}"]
+)
+def test_a_file_without_a_good_token_is_one_line_that_shows_nothing_of_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "token"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load(None, profile_token_file=path).token()
+    assert str(caught.value).startswith(f"profile_token_file: {path}")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"profile_token_file: .* cannot be read: No such file or directory"):
+        load(None, profile_token_file=tmp_path / "none").token()
 
 
 def test_the_urls_password_is_not_in_what_settings_look_like() -> None:

@@ -54,6 +54,13 @@ def test_env_file_is_read_at_each_start_and_env_wins_over_it(tmp_path: Path) -> 
     assert environment(instance) == {"A": "4", "B": "3"}
 
 
+def test_the_token_of_profiles_stands_below_what_the_definition_says_and_changes_no_hash() -> None:
+    own = {"STOKER_PROFILE_TOKEN": "of-the-definition"}
+    assert {"A": "1", "STOKER_PROFILE_TOKEN": "given"} == environment(definition(env={"A": "1"}), "given")
+    assert own == environment(definition(env=own), "given")
+    assert {} == environment(definition())
+
+
 @pytest.mark.parametrize(
     "line", ["PASSWORD hunter2", "=hunter2", "PASS WORD=hunter2", "export A=hunter2", "A\0=hunter2"]
 )
