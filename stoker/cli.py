@@ -158,6 +158,25 @@ def events(
         print_events(desk, as_json=as_json, follow=follow, last=last, pause=lambda s: bool(signals.wait(s)))
 
 
+@app.command(epilog="Example: stoker web --port 8091")
+def web(
+    config: Config = None,
+    redis: Redis = None,
+    address: Annotated[Optional[str], typer.Option(help="Instead of web.listen_address.")] = None,  # noqa: UP045
+    port: Annotated[Optional[int], typer.Option(min=1, max=65535, help="Instead of web.listen_port.")] = None,  # noqa: UP045
+) -> None:
+    """Serve the web page alone.
+
+    The fleet live in a browser: whether all is well, its load, instances, decisions and crashes. Read-only.
+    """
+    from fleet.log import configure
+    from stoker.configured import configured
+    from stoker.web.running import listening_on, run_web
+
+    configure()
+    run_web(listening_on(configured(config, redis), address, port), _say)
+
+
 @app.command(epilog="Example: stoker scale 4, and later: stoker scale auto")
 def scale(
     count: Annotated[str, typer.Argument(metavar="N|auto", help="So many instances, or as many as the load needs.")],

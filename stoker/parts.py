@@ -1,4 +1,4 @@
-"""The three parts that `stoker up` keeps running: how each is started, when it is ready, how it ends."""
+"""The parts that `stoker up` keeps running: how each is started, when it is ready, how it ends."""
 
 from __future__ import annotations
 
@@ -172,6 +172,38 @@ class ScalerPart:
         return end(process, signal.SIGINT, life.drain_timeout_s + life.stop_grace_s + life.stop_timeout_s, pause)
 
 
+@dataclass(slots=True)
+class WebPart:
+    """`stoker web`."""
+
+    settings: Settings
+    config: Path | None = None
+    name: str = "web"
+
+    def start(self, noted: Callable[[Process], None]) -> Process:
+        """Its settings come from the same file and environment as ours."""
+        config = ("--config", str(self.config)) if self.config else ()
+        argv = [sys.executable, "-P", "-m", "stoker", "web", *config]
+        return launch(argv, variables(self.settings), log_path(self.settings, self.name), noted)
+
+    def ready(self, process: Process) -> str | None:
+        """Once it takes connections."""
+        del process
+        web = self.settings.web
+        if not listens(web.listen_address, web.listen_port):
+            return None
+        return f"shows the fleet on http://{web.listen_address}:{web.listen_port}"
+
+    def last_words(self, process: Process) -> str:
+        """The end of its log."""
+        return last_words(process, log_path(self.settings, self.name))
+
+    def end(self, process: Process, ending: Ending, pause: Callable[[float], bool]) -> bool:
+        """At once: pages that are open try again by themselves."""
+        del ending
+        return end(process, signal.SIGTERM, LEAVE_WITHIN_S, pause)
+
+
 def all_parts(settings: Settings, config: Path | None) -> list[Part]:
     """In the order of their start; they end the proxy first and the data last."""
     embedded: list[Part] = [] if settings.redis_url else [ValkeyPart(settings)]
@@ -183,10 +215,10 @@ def all_parts(settings: Settings, config: Path | None) -> list[Part]:
 
 
 def ending_parts(settings: Settings, config: Path | None) -> list[Part]:
-    """The same, and what another `--proxy` would have started: to end what an earlier run left behind."""
+    """The same with all that other settings would have started: to end what an earlier run left behind."""
     from stoker.haproxy_parts import AgentPart
 
-    parts = all_parts(settings, config)
+    parts: list[Part] = [*all_parts(settings, config), WebPart(settings, config)]
     return parts if settings.proxy.kind == "haproxy" else [*parts, AgentPart(settings, config)]
 
 

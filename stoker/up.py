@@ -17,7 +17,7 @@ from fleet.store.desk import RedisDesk
 from fleet.store.opening import open_desk
 from stoker.errors import CommandError
 from stoker.lines import happening_line
-from stoker.parts import Ending, Part, all_parts, ending_parts, listens
+from stoker.parts import Ending, Part, WebPart, all_parts, ending_parts, listens
 from stoker.processes import Note, Process, read_note, this_process
 from stoker.signals import Signals
 
@@ -32,7 +32,9 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 STEADY_S = 60.0
 # Parts end in the opposite order of their start: no request meets a fleet that is already leaving.
-ORDER_OF_END = ("proxy", "agent", "scaler", "valkey")
+ORDER_OF_END = ("web", "proxy", "agent", "scaler", "valkey")
+# The fleet works without these: one that cannot begin is no reason to give up.
+DISPENSABLE = frozenset({"web"})
 
 
 @dataclass(slots=True)
@@ -86,9 +88,10 @@ class Supervisor:
             if kept.part.name == "scaler":
                 self._history()  # what was before is not told again
             self._start(kept)
-        while not all(kept.has_been_ready for kept in self.kept):
+        needed = [kept for kept in self.kept if kept.part.name not in DISPENSABLE]
+        while not all(kept.has_been_ready for kept in needed):
             for kept in self.kept:
-                if kept.has_been_ready:
+                if kept.has_been_ready or kept not in needed:
                     self._keep(kept)
                 elif kept.process is not None and not kept.process.alive:
                     raise CommandError(f"{kept.part.name}: {kept.part.last_words(kept.process)}")
@@ -180,7 +183,6 @@ def end_parts(
 def run_up(settings: Settings, config: Path | None, say: Callable[[str], None]) -> None:
     """Run the fleet until a signal. Raises CommandError, one line, where it cannot start."""
     with the_only_one(settings), Signals() as signals:
-        parts = all_parts(settings, config)
         end_killed(settings, ending_parts(settings, config), say, lambda seconds: bool(signals.wait(seconds)))
         proxy = settings.proxy
         if listens(proxy.listen_address, proxy.listen_port):
@@ -188,7 +190,19 @@ def run_up(settings: Settings, config: Path | None, say: Callable[[str], None]) 
         if settings.redis_url:
             with closing(open_desk(settings)) as desk:
                 desk.status()  # says at once why it cannot be reached
+        parts = all_parts(settings, config)
+        if settings.web.enabled:
+            parts += web_parts(settings, config, say)
         Supervisor(settings, say, signals, [Kept(part) for part in parts]).run()
+
+
+def web_parts(settings: Settings, config: Path | None, say: Callable[[str], None]) -> list[Part]:
+    """The page; none, which is said, where its port is in use: a fleet is worth more than its page."""
+    web = settings.web
+    if listens(web.listen_address, web.listen_port):
+        say(f"web      web.listen_port: {web.listen_address}:{web.listen_port} is in use; no page, set another")
+        return []
+    return [WebPart(settings, config)]
 
 
 def end_killed(

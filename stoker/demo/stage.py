@@ -111,6 +111,7 @@ def _content(actuator: str, fleet: str, folder: Path, instance: dict[str, Any]) 
         "actuator": hand,
         "proxy": {"listen_port": _free_port()},
         "life": {"stop_grace_s": 2.0},
+        "web": {"enabled": False},
     }
 
 

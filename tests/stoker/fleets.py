@@ -27,6 +27,8 @@ app = "shop"
 state_dir = "{folder}"
 [proxy]
 listen_port = {port}
+[web]
+enabled = false
 [actuator]
 kind = "process"
 [instance]
