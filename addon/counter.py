@@ -7,7 +7,7 @@ connection was refused, and is taken off once, whichever way the request ends.
 from __future__ import annotations
 
 import secrets
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -115,7 +115,11 @@ class Moment:
 
 def reading(totals: Totals, upstreams: Iterable[Upstream], moment: Moment) -> ProxyReading:
     """One report, gauges taken now."""
-    backends = {upstream.name: upstream.counters() for upstream in upstreams}
+    backends, leaving = dict[str, BackendCounters](), Counter[str]()
+    for upstream in upstreams:
+        backends[upstream.name] = upstream.counters()
+        if upstream.in_flight and not upstream.serving:
+            leaving[upstream.name] += upstream.in_flight
     return ProxyReading(
         id=moment.id,
         series=totals.series,
@@ -128,5 +132,6 @@ def reading(totals: Totals, upstreams: Iterable[Upstream], moment: Moment) -> Pr
         errors_5xx=totals.errors_5xx,
         in_flight=sum(counted.in_flight for counted in backends.values()),
         held=moment.held,
+        leaving=leaving,
         backends=backends,
     )

@@ -22,6 +22,7 @@ from fleet.registry import (
     Snapshot,
     Status,
     Summary,
+    detail_of,
 )
 
 if TYPE_CHECKING:
@@ -131,15 +132,18 @@ class MemoryStore:
         return tuple(order for order in self._reach().orders if _place(order.id) > _place(after))
 
     def sight(self, *, detail: bool) -> Sighting:
-        """Every proxy's counters; with `detail` also those by backend."""
+        """Every proxy's counters, without their `backends`; with `detail` what those add up to."""
+        sighting = self._sighting()
+        totals = tuple(replace(reading, backends=None) for reading in sighting.readings)
+        return replace(sighting, readings=totals, detail=detail_of(sighting.readings) if detail else None)
+
+    def _sighting(self) -> Sighting:
         readings = sorted(self._reach().readings.items())
+        silent = {proxy: reading for proxy, (since, reading) in readings if not self._lives(since)}
         return Sighting(
-            tuple(
-                reading if detail else replace(reading, backends=None)
-                for _, (since, reading) in readings
-                if self._lives(since)
-            ),
-            tuple(proxy for proxy, (since, _) in readings if not self._lives(since)),
+            tuple(reading for _, (since, reading) in readings if self._lives(since)),
+            tuple(silent),
+            lasting=frozenset(proxy for proxy, reading in silent.items() if reading.outlives_agent),
         )
 
     def forget(self, proxy: str) -> None:
@@ -200,7 +204,7 @@ class MemoryStore:
         return Status(
             summary=stored.summary,
             snapshot=stored.snapshot,
-            sighting=self.sight(detail=True),
+            sighting=self._sighting(),
             scalers=tuple((scaler, now - seen) for scaler, seen in stored.scalers.items()),
             acting=holder[0] if holder else None,
         )

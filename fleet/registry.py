@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -84,15 +85,17 @@ class OrderKind(StrEnum):
     AUTO = "auto"
     PAUSE = "pause"
     RESUME = "resume"
+    FORGET = "forget"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A person's order; `count` only with `SCALE`. `id` is the store's, empty before it was placed."""
+    """A person's order; `count` only with `SCALE`, `proxy` only with `FORGET`. `id` is the store's, "" before."""
 
     kind: OrderKind
     count: int | None = None
     id: str = ""
+    proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,9 @@ class ProxyReading:
     """One proxy's counters as it last wrote them.
 
     `series` is new at each start of counting; `uptime_ms` is the proxy's own monotonic clock; `generation` the one
-    it has applied. `backends` is None unless it was asked for. `outlives_agent` says that the proxy goes on sending
-    requests when its key disappears (HAProxy does, mitmproxy does not). `figures` are for people and are not read back.
+    it has applied. `leaving` is what is in flight on backends that do not serve in that generation, without those at 0.
+    `outlives_agent` says that the proxy goes on sending requests when its key disappears (HAProxy does, mitmproxy does
+    not). `backends` is read back for people only, `figures` not at all.
     """
 
     id: str
@@ -126,21 +130,47 @@ class ProxyReading:
     errors_5xx: int = 0
     in_flight: int = 0
     held: int = 0
+    leaving: Mapping[str, int] = field(default_factory=dict)
     outlives_agent: bool = False
     backends: Mapping[str, BackendCounters] | None = None
     figures: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """What was read of single backends; what is 0 is left out.
+
+    `in_flight` is by backend, over all proxies; `refused`, the connections refused, by proxy and backend.
+    """
+
+    in_flight: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Sighting:
     """Every proxy that has not left cleanly: those that report, and the ids of those that fell silent.
 
-    A proxy whose counters cannot be believed counts as silent, and `faults` says why.
+    A proxy whose counters cannot be believed counts as silent, and `faults` says why. `lasting` are those among the
+    silent that outlive their agent. `detail` is None unless it was asked for.
     """
 
     readings: tuple[ProxyReading, ...]
     silent: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    lasting: frozenset[str] = frozenset()
+    detail: Detail | None = None
+
+
+def detail_of(readings: Iterable[ProxyReading]) -> Detail:
+    """The detail of these readings, which carry their backends."""
+    in_flight, refused = Counter[str](), dict[str, Mapping[str, int]]()
+    for reading in readings:
+        backends = reading.backends or {}
+        in_flight.update({name: one.in_flight for name, one in backends.items() if one.in_flight})
+        if told := {name: one.refused for name, one in backends.items() if one.refused}:
+            refused[reading.id] = told
+    return Detail(dict(in_flight), refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +230,10 @@ class Meter(Protocol):
     """The proxies' counters, as the scaler reads them."""
 
     def sight(self, *, detail: bool) -> Sighting:
-        """Every proxy's counters; with `detail` also those by backend. Raises StoreUnavailableError."""
+        """Every proxy's counters, without their `backends`; with `detail` what those add up to.
+
+        Raises StoreUnavailableError.
+        """
 
     def forget(self, proxy: str) -> None:
         """Drop a silent proxy's entry, so that nothing waits for it any longer."""
@@ -244,8 +277,8 @@ class Status:
 class Desk(Protocol):
     """The `stoker` command's side."""
 
-    def status(self) -> Status:
-        """The whole fleet as the store shows it."""
+    def status(self, known: Snapshot | None = None) -> Status:
+        """The whole fleet as the store shows it; `known` is taken over while its generation is the present one."""
 
     def place(self, order: Order) -> str:
         """Leave an order for the acting scaler; returns its id."""

@@ -193,6 +193,7 @@ class Agent:
             self.ledger.reading(self.id, self.generation),
             in_flight=sum(seen.front.in_flight for seen in self.workers.all),
             held=held,
+            leaving={name: count for name, count in self.workers.in_flight().items() if name not in self._serving},
             backends=self.workers.counters(),
             figures=self.figures(),
         )

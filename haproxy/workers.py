@@ -135,14 +135,19 @@ class Workers:
             yield self.current
         yield from (one.seen for one in self.old)
 
-    def counters(self) -> dict[str, BackendCounters]:
-        """By backend, over all workers."""
+    def in_flight(self) -> Counter[str]:
+        """Requests by backend, over all workers; without those at 0."""
         in_flight: Counter[str] = Counter()
         for seen in self.all:
             holders = self.ledger.workers[seen.key].holders
             for slot, counters in seen.servers.items():
                 if counters.in_flight and slot in holders:
                     in_flight[holders[slot]] += counters.in_flight
+        return in_flight
+
+    def counters(self) -> dict[str, BackendCounters]:
+        """By backend, over all workers."""
+        in_flight = self.in_flight()
         return {
             name: BackendCounters(one.arrivals, one.errors, one.refused, in_flight[name], one.total_ms)
             for name, one in self.ledger.backends.items()

@@ -115,10 +115,10 @@ def refused_by_proxies(turn: Turn, sighting: Sighting) -> None:
         proxy = proxies[reading.id]
         if reading.refused <= proxy.refusals:
             continue
-        if reading.backends is None:
+        if sighting.detail is None:
             turn.look = True
             continue
-        told = {name: counters.refused for name, counters in reading.backends.items() if counters.refused}
+        told = sighting.detail.refused.get(reading.id, {})
         if proxy.refused is not None:
             grown.update({name: count - proxy.refused.get(name, 0) for name, count in told.items()})
         proxies = {**proxies, reading.id: replace(proxy, refusals=reading.refused, refused=told)}

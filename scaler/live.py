@@ -262,8 +262,7 @@ class Live:
         try:
             match effect:
                 case Look():
-                    sighting = self._store.sight(detail=True)
-                    self._soon.append(Tick(self._now(), sighting, self._renewed_at, detail=True))
+                    self._soon.append(Tick(self._now(), self._store.sight(detail=True), self._renewed_at))
                 case Count():
                     self._hands.count()
                 case Survey():

@@ -33,7 +33,7 @@ from scaler.messages import (
     Unpublished,
 )
 from scaler.reconcile import acts, finish_drains, reconcile
-from scaler.sizing import decide, see
+from scaler.sizing import decide, forget, see
 from scaler.state import Term
 from scaler.term import survey_when_due, take_term
 from scaler.transitions import Signal
@@ -77,14 +77,14 @@ def _tick(turn: Turn, event: Tick) -> None:
     survey_when_due(turn)
     if not turn.acting:
         return
-    loads = event.sighting if event.detail else None
+    detail = event.sighting.detail
     overdue(turn)
     forgive(turn)
     refused_by_proxies(turn, event.sighting)
-    finish_drains(turn, loads)
-    if not event.detail:  # a look at single backends follows a decision; it is not an occasion for the next one
+    if detail is None:  # a look at single backends follows a decision; it is not an occasion for the next one
         decide(turn)
-    reconcile(turn, loads)
+    finish_drains(turn, event.sighting)
+    reconcile(turn, None if detail is None else detail.in_flight)
     _count_again(turn)
 
 
@@ -154,6 +154,8 @@ def _obey(turn: Turn, order: Order) -> None:
         case OrderKind.RESUME:
             turn.tell("order", "resume", "", str(state.desired))
             turn.set(paused=False)
+        case OrderKind.FORGET:
+            forget(turn, order.proxy)
     turn.set(last_order=order.id or state.last_order)
 
 

@@ -53,13 +53,12 @@ class Tick:
     """A regular look, or one asked for by a wake.
 
     `sighting` is None where the store could not be read. `renewed_at` is when the last successful renewal of the
-    lease was sent, None while another scaler holds it. With `detail` the readings carry their backends.
+    lease was sent, None while another scaler holds it. A sighting with detail answers a Look.
     """
 
     now: float
     sighting: Sighting | None
     renewed_at: float | None = None
-    detail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +269,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Read the counters by backend at once; answered by a Tick with detail."""
+    """Read the counters in detail at once; answered by a Tick whose sighting has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from scaler.state import Instance
 from scaler.transitions import Signal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fleet.registry import Sighting
     from scaler.turn import Turn
 
 
-def reconcile(turn: Turn, loads: Sighting | None = None) -> None:
-    """Order what is short, let go what is too much. `loads` carries the counters by backend, if they were read."""
+def reconcile(turn: Turn, loads: Mapping[str, int] | None = None) -> None:
+    """Order what is short, let go what is too much. `loads` is what is in flight by backend, if that was read."""
     goal = turn.state.desired
     limit = max(turn.policy.sizes.max, goal)
     if _replacing(turn):
@@ -79,7 +81,7 @@ def _roomiest_host(turn: Turn) -> str:
     return min(taken, key=lambda host: (taken[host], host))
 
 
-def _let_go(turn: Turn, loads: Sighting | None) -> None:
+def _let_go(turn: Turn, loads: Mapping[str, int] | None) -> None:
     """Cancel what does not serve yet and is not needed, newest first; then drain, the least busy first."""
     desired, tally = turn.state.desired, turn.tally
     healthy = sum(1 for instance in turn.instances.values() if _healthy(turn, instance))
@@ -94,7 +96,7 @@ def _let_go(turn: Turn, loads: Sighting | None) -> None:
         turn.look = True
         return
     for instance in _victims(turn, loads)[:excess]:
-        turn.move(instance.name, Signal.RELEASED, f"{desired} desired; {_in_flight(loads, instance)} in flight")
+        turn.move(instance.name, Signal.RELEASED, f"{desired} desired; {loads.get(instance.name, 0)} in flight")
 
 
 def _number(turn: Turn, instance: Instance) -> int:
@@ -105,37 +107,27 @@ def _healthy(turn: Turn, instance: Instance) -> bool:
     return instance.phase is Phase.SERVING and instance.misses < turn.policy.life.probe_failures
 
 
-def _victims(turn: Turn, loads: Sighting) -> list[Instance]:
+def _victims(turn: Turn, loads: Mapping[str, int]) -> list[Instance]:
     """Serving instances in the order in which they go: failing, of an older spec, least busy, newest."""
     return sorted(
         (instance for instance in turn.instances.values() if instance.phase is Phase.SERVING),
         key=lambda instance: (
             _healthy(turn, instance),
             instance.spec == turn.policy.spec,
-            _in_flight(loads, instance),
+            loads.get(instance.name, 0),
             -_number(turn, instance),
         ),
     )
 
 
-def _in_flight(loads: Sighting, instance: Instance) -> int:
-    return sum(
-        reading.backends[instance.name].in_flight
-        for reading in loads.readings
-        if reading.backends is not None and instance.name in reading.backends
-    )
-
-
-def finish_drains(turn: Turn, loads: Sighting | None) -> None:
+def finish_drains(turn: Turn, sighting: Sighting) -> None:
     """Stop what has drained: every live proxy has applied it, none is missing, and nothing is in flight on it."""
     draining = [instance for instance in turn.instances.values() if instance.phase is Phase.DRAINING]
     if not draining or missing(turn):
         return
-    if loads is None:
-        turn.look = True
-        return
+    busy = {name for reading in sighting.readings for name, count in reading.leaving.items() if count}
     for instance in draining:
-        if turn.applied([instance]) and _in_flight(loads, instance) == 0:
+        if instance.name not in busy and turn.applied([instance]):
             turn.move(instance.name, Signal.EMPTY, "nothing in flight on any proxy")
 
 

@@ -185,7 +185,7 @@ class Simulation:
 
     def _sight(self, *, detail: bool) -> Event:
         sighting = self.traffic.look(self.registry, self.now, self.generation, detail=detail)
-        return Tick(self.now, sighting, self._renewed_at, detail=detail)
+        return Tick(self.now, sighting, self._renewed_at)
 
     def _write(self, effect: Publish | Report) -> None:
         if self._gone():

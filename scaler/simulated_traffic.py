@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
-from fleet.registry import BackendCounters, ProxyReading, Sighting
+from fleet.registry import BackendCounters, ProxyReading, Sighting, detail_of
 from scaler.course import Course, within
 from scaler.simulated_hosts import SimulatedHosts
 
@@ -53,7 +53,9 @@ class SimulatedTraffic:
             if number not in silent
         )
         missing = tuple(_name(number) for number in proxies if number in silent)
-        return Sighting(readings, tuple(proxy for proxy in missing if proxy not in self._forgotten))
+        told = tuple(replace(reading, backends=None) for reading in readings) if detail else readings
+        silent_ones = tuple(proxy for proxy in missing if proxy not in self._forgotten)
+        return Sighting(told, silent_ones, detail=detail_of(readings) if detail else None)
 
     def _advance(self, serving: list[str], rate: float, span: float, now: float) -> None:
         self._until = now
@@ -79,17 +81,19 @@ class SimulatedTraffic:
             refused=sum(int(count * share) for count in self._refused.values()),
             in_flight=round(in_flight * share),
             held=round(held * share),
-            backends=self._by_backend(serving, in_flight * share, now, share) if detail else None,
+            leaving=self._leaving(now) if self._draining_since else {},
+            backends=self._by_backend(serving, in_flight * share, share) if detail else None,
         )
 
-    def _by_backend(self, serving: list[str], in_flight: float, now: float, share: float) -> dict[str, BackendCounters]:
+    def _leaving(self, now: float) -> dict[str, int]:
+        span = max(self.course.answer_s, 1e-9)
+        return {name: 1 for name, since in self._draining_since.items() if now - since < span}
+
+    def _by_backend(self, serving: list[str], in_flight: float, share: float) -> dict[str, BackendCounters]:
         each = int(in_flight) // len(serving) if serving else 0
-        counters = {
+        return {
             name: BackendCounters(in_flight=each, refused=int(self._refused.get(name, 0.0) * share)) for name in serving
         }
-        for name, since in self._draining_since.items():
-            counters[name] = BackendCounters(in_flight=int(now - since < max(self.course.answer_s, 1e-9)))
-        return counters
 
 
 def _name(number: int) -> str:

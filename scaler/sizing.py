@@ -28,8 +28,9 @@ def see(turn: Turn, sighting: Sighting) -> None:
     for name in sighting.silent:
         known = turn.state.proxies.get(name, Proxy(0))
         since = turn.now if known.silent_since is None else known.silent_since
-        if turn.now - since < turn.policy.life.proxy_forget_s or known.outlives_agent:
-            proxies[name] = replace(known, silent_since=since)
+        lasting = known.outlives_agent or name in sighting.lasting
+        if turn.now - since < turn.policy.life.proxy_forget_s or lasting:
+            proxies[name] = replace(known, silent_since=since, outlives_agent=lasting)
         elif turn.acting:
             turn.effects.append(Forget(name))
             turn.tell("proxy", name, "missing", "forgotten", f"silent for {turn.now - since:.0f} s")
@@ -47,6 +48,17 @@ def _proxy(known: Proxy | None, reading: ProxyReading) -> Proxy:
     unknown = known is None and reading.refused > 0
     refused: Mapping[str, int] | None = None if unknown else {}
     return Proxy(reading.generation, None, reading.outlives_agent, reading.series, 0, refused)
+
+
+def forget(turn: Turn, name: str) -> None:
+    """Wait no longer for a missing proxy, because a person knows that it is gone for good."""
+    proxy = turn.state.proxies.get(name)
+    if proxy is None or proxy.silent_since is None:
+        turn.tell("order", "forget", name, "", "not missing: nothing waits for it")
+        return
+    turn.set(proxies={other: one for other, one in turn.state.proxies.items() if other != name})
+    turn.effects.append(Forget(name))
+    turn.tell("proxy", name, "missing", "forgotten", f"ordered; silent for {turn.now - proxy.silent_since:.0f} s")
 
 
 def missing(turn: Turn) -> tuple[str, ...]:

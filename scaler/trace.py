@@ -34,8 +34,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  # any of our datac
 def to_json(value: Event | Effect) -> dict[str, Any]:
     """One event or effect under its name, as plain data."""
     kind: Any = type(value)
-    # The store hands out the counters by backend as a lazy Mapping of its own.
-    return {kind.__name__: _adapter(kind).dump_python(value, mode="json", fallback=dict)}
+    return {kind.__name__: _adapter(kind).dump_python(value, mode="json")}
 
 
 def event_from_json(data: dict[str, Any]) -> Event:

@@ -64,7 +64,7 @@ class RedisDesk:
             return Status(
                 summary=None if keys.scaler in unread else read_summary(scaler),
                 snapshot=kept or self.snapshots.read(*registry),
-                sighting=self._sightings.read(detail=True),
+                sighting=self._sightings.read_backends(),
                 scalers=() if keys.scalers in unread else _ages(scalers, time),
                 acting=None if keys.lease in unread else text(lease).rpartition(":")[0] or None,
                 extra=unread,

@@ -124,12 +124,16 @@ def read_happening(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Happening:
 
 def order_fields(order: Order) -> list[str]:
     """Field and value by turns."""
-    return flat({"kind": order.kind, "count": order.count})
+    return flat({"kind": order.kind, "count": order.count, "proxy": order.proxy or None})
 
 
 def read_order(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Order:
     """Raises ValueError, in one line, for an order that nobody could have placed."""
     kind, count = text(fields.get(b"kind")), number(fields.get(b"count"), COUNT_LIMIT)
-    if kind not in set(OrderKind) or (kind == OrderKind.SCALE and count is None):
-        raise ValueError(f"order {text(entry_id)}: must be one of {', '.join(OrderKind)}, scale with a count")
-    return Order(OrderKind(kind), count if kind == OrderKind.SCALE else None, text(entry_id))
+    proxy = text(fields.get(b"proxy"))
+    lacking = (kind == OrderKind.SCALE and count is None) or (kind == OrderKind.FORGET and not proxy)
+    if kind not in set(OrderKind) or lacking:
+        kinds = ", ".join(OrderKind)
+        raise ValueError(f"order {text(entry_id)}: must be one of {kinds}, scale with a count, forget with a proxy")
+    scale, forget = kind == OrderKind.SCALE, kind == OrderKind.FORGET
+    return Order(OrderKind(kind), count if scale else None, text(entry_id), proxy if forget else "")

@@ -68,9 +68,10 @@ class RedisNoticeboard:
 
     async def report(self, reading: ProxyReading) -> None:
         """Write this proxy's counters and its sign of life."""
-        keys = [self.keys.proxy(reading.id), self.keys.proxies]
+        keys = [self.keys.proxy(reading.id), self.keys.proxies, self.keys.lasting]
+        head = [reading.id, int(PROXY_TTL_S * 1000), int(reading.outlives_agent)]
         with reaching(self.shown):
-            await self._report(keys, [reading.id, int(PROXY_TTL_S * 1000), *reading_fields(reading)])
+            await self._report(keys, [*head, *reading_fields(reading)])
 
     async def wake(self) -> None:
         """Ask the scaler to look at once, after `report` has shown what is held."""
@@ -83,6 +84,7 @@ class RedisNoticeboard:
             pipeline = self.client.pipeline(transaction=True)
             pipeline.delete(self.keys.proxy(proxy))
             pipeline.zrem(self.keys.proxies, proxy)
+            pipeline.srem(self.keys.lasting, proxy)
             await pipeline.execute()
 
     async def changes(self) -> AsyncIterator[int]:

@@ -1,5 +1,5 @@
 -- The one script that changes the registry: all of it, or nothing.
--- KEYS lease, backends, instances, generation, serial, scaler, events, proxies, then each proxy's key
+-- KEYS lease, backends, instances, generation, serial, scaler, events, orders, proxies, then each proxy's key
 -- ARGV 1 `<scaler's id>:<token>`  2 channel of changes  3 cap of events  4 width of an event  5 prefix of a proxy's key
 --      6 the generation on which the change stands ('' when everything is sent)  7 how many entries that one had
 --      8 how many serve  9 serial
@@ -10,10 +10,10 @@ end
 
 -- A cluster wants every key named beforehand: a proxy that the caller did not name yet is told to it.
 local named, unnamed = {}, false
-for at = 9, #KEYS do
+for at = 10, #KEYS do
   named[KEYS[at]] = true
 end
-local proxies = redis.pcall('ZRANGE', KEYS[8], 0, -1)
+local proxies = redis.pcall('ZRANGE', KEYS[9], 0, -1)
 for _, id in ipairs(proxies) do
   unnamed = unnamed or not named[ARGV[5] .. id]
 end
@@ -28,7 +28,7 @@ if not everything and (stored ~= ARGV[6] or redis.pcall('HLEN', KEYS[2]) ~= tonu
 end
 
 local generation = number(stored, STORED)
-for at = 9, #KEYS do
+for at = 10, #KEYS do
   local applied = redis.pcall('HGET', KEYS[at], 'generation')
   generation = math.max(generation, number(type(applied) == 'string' and applied, REPORTED))
 end
@@ -41,6 +41,7 @@ local first, last = list(10)
 summarise(KEYS[6], first, last)
 if everything then
   redis.call('DEL', KEYS[2])
+  only('stream', KEYS[8])
 end
 -- In pieces, because unpack has room for some thousands only.
 local piece = 1000

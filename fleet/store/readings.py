@@ -1,48 +1,54 @@
-"""One proxy's counters: written as a hash, and read with suspicion."""
+"""One proxy's counters: written as a hash, and read with suspicion.
+
+Those by backend are columns, a JSON array each, so that a reader takes the few that it needs: a thousand rows of fifty
+proxies are a quarter of a million numbers.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 from pydantic_core import from_json  # in half of json's time
 
 from fleet.registry import BackendCounters, ProxyReading
 from fleet.store.fields import LIMIT, REPORTED_LIMIT, flat, number, text
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-
 COUNTERS = ("arrivals", "completions", "refused", "errors_4xx", "errors_5xx", "in_flight", "held")
-READING_FIELDS = ("series", "uptime_ms", "generation", *COUNTERS, "outlives_agent")
+READING_FIELDS = ("series", "uptime_ms", "generation", *COUNTERS, "outlives_agent", "leaving")
+COLUMNS = tuple(item.name for item in fields(BackendCounters))
+DETAIL_COLUMNS = ("refused", "in_flight")
 MAX_SERIES = 128
 
 
 def reading_fields(reading: ProxyReading) -> list[str]:
     """Field and value by turns."""
-    fields: dict[str, object] = {name: getattr(reading, name) for name in READING_FIELDS}
-    fields["outlives_agent"] = int(reading.outlives_agent)
+    values: dict[str, object] = {name: getattr(reading, name) for name in READING_FIELDS}
+    values["outlives_agent"] = int(reading.outlives_agent)
+    values["leaving"] = _json(dict(reading.leaving))
     if reading.backends is not None:
-        fields["backends"] = json.dumps(
-            {
-                name: (one.arrivals, one.errors, one.refused, one.in_flight, round(one.total_ms, 3))
-                for name, one in reading.backends.items()
-            },
-            separators=(",", ":"),
-        )
+        rows = reading.backends.values()
+        values["backends"] = _json(list(reading.backends))
+        values |= {_column(name): _json([getattr(one, name) for one in rows]) for name in COLUMNS[:-1]}
+        values[_column("total_ms")] = _json([round(one.total_ms, 3) for one in rows])
     if reading.figures is not None:
-        fields["figures"] = json.dumps(reading.figures, separators=(",", ":"))
-    return flat(fields)
+        values["figures"] = _json(reading.figures)
+    return flat(values)
 
 
-def read_reading(proxy: str, values: Sequence[object], detail: object) -> ProxyReading:
+def column_fields(columns: Sequence[str]) -> list[str]:
+    """The fields that hold these columns, the names of their backends first; none for no column."""
+    return ["backends", *map(_column, columns)] if columns else []
+
+
+def read_reading(proxy: str, values: Sequence[object]) -> ProxyReading:
     """One proxy's reading from its values in the order of READING_FIELDS.
 
     Raises ValueError, in one line, for a counter that no proxy can have.
     """
-    series, uptime, generation, *counters, outlives = values
+    series, uptime, generation, *counters, outlives, leaving = values
     numbers: dict[str, Any] = {}
     for name, value in zip(("uptime_ms", *COUNTERS), (uptime, *counters), strict=True):
         read = number(value)
@@ -58,63 +64,97 @@ def read_reading(proxy: str, values: Sequence[object], detail: object) -> ProxyR
         id=proxy,
         series=text(series),
         generation=applied,
+        leaving={} if leaving == b"{}" else _leaving(proxy, leaving),
         outlives_agent=outlives == b"1",
-        backends=None if detail is None else _backend_counters(proxy, detail),
         **numbers,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Some columns of one proxy's counters by backend, each as long as `names`."""
+
+    names: tuple[str, ...]
+    columns: Mapping[str, Sequence[Any]]
+
+    def above_zero(self, column: str) -> dict[str, int]:
+        """That column by backend, where it is not 0."""
+        values = self.columns[column]
+        return {name: value for name, value in zip(self.names, values, strict=True) if value} if any(values) else {}
+
+    def rows(self) -> dict[str, BackendCounters]:
+        """All of it by backend; every column is needed for that."""
+        columns = (self.columns[name] for name in COLUMNS)
+        return dict(zip(self.names, map(BackendCounters, *columns), strict=True))
+
+
+def read_table(
+    proxy: str, columns: Sequence[str], values: Sequence[object], known: dict[object, tuple[str, ...]]
+) -> Table:
+    """The columns from the values of their fields; no fields are an empty table.
+
+    `known` keeps the names by how they were written: most proxies list the same backends. Raises ValueError.
+    """
+    listed, *told = values
+    if listed is None:
+        return Table((), dict.fromkeys(columns, ()))
+    names = known.get(listed)
+    if names is None:
+        names = known[listed] = _names(proxy, listed)
+    table: dict[str, Sequence[Any]] = {}
+    for column, value in zip(columns, told, strict=True):
+        table[column] = _array(proxy, _column(column), value)
+        if len(table[column]) != len(names) or not _sound(table[column], whole=column != "total_ms"):
+            raise ValueError(
+                f"proxy {proxy}: {_column(column)} must be a number from 0 up for each of {len(names)} backends, "
+                f"was {text(value)[:80]!r}"
+            )
+    return Table(names, table)
+
+
+def _column(name: str) -> str:
+    return f"backend_{name}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _absurd(proxy: str, name: str, value: object, limit: int = LIMIT) -> str:
     return f"proxy {proxy}: {name} must be a whole number below {limit:.0e}, was {text(value)[:80]!r}"
 
 
-def _backend_counters(proxy: str, detail: object) -> Mapping[str, BackendCounters]:
+def _leaving(proxy: str, value: object) -> Mapping[str, int]:
+    """A gauge that cannot be read must not pass for 0: what drains would be stopped."""
     try:
-        entries = from_json(detail if isinstance(detail, bytes) else b"")
-    except ValueError as error:
-        raise ValueError(f"proxy {proxy}: backends must be JSON, was {text(detail)[:80]!r}") from error
-    if not isinstance(entries, dict):
-        raise ValueError(f"proxy {proxy}: backends must be a JSON object, was {text(detail)[:80]!r}")  # noqa: TRY004
-    if not _all_sound(entries.values()):
-        name, bad = next((name, entry) for name, entry in entries.items() if not _all_sound([entry]))
-        raise ValueError(f"proxy {proxy}: backends.{name[:80]} must be five numbers from 0 up, was {str(bad)[:80]}")
-    return CountersByName(entries)
+        read: object = from_json(value if isinstance(value, bytes) else b"")
+    except ValueError:
+        read = None
+    if not isinstance(read, dict) or not _sound(list(read.values()), whole=True):
+        raise ValueError(f"proxy {proxy}: leaving must be requests by backend, was {text(value)[:80]!r}")
+    return read
 
 
-def _all_sound(entries: Collection[object]) -> bool:
-    """Whether each is four whole numbers and a number, none below 0.
+def _array(proxy: str, field: str, value: object) -> list[Any]:
+    try:
+        read = from_json(value if isinstance(value, bytes) else b"")
+    except ValueError:
+        read = None
+    if not isinstance(read, list):
+        raise ValueError(f"proxy {proxy}: {field} must be a JSON array, was {text(value)[:80]!r}")  # noqa: TRY004
+    return read
 
-    Fifty proxies with a thousand backends each are a quarter of a million numbers: no loop of Python's over them.
-    """
-    if set(map(type, entries)) - {list} or set(map(len, entries)) - {5}:  # type: ignore[arg-type]  # all are lists
-        return False
-    numbers: list[Any] = list(chain.from_iterable(entries))  # type: ignore[arg-type]  # likewise
-    means = numbers[4::5]
-    del numbers[4::5]
-    if set(map(type, numbers)) - {int} or set(map(type, means)) - {int, float}:
+
+def _names(proxy: str, value: object) -> tuple[str, ...]:
+    names = _array(proxy, "backends", value)
+    if set(map(type, names)) - {str}:
+        raise ValueError(f"proxy {proxy}: backends must be names, was {text(value)[:80]!r}")
+    return tuple(names)
+
+
+def _sound(values: Sequence[Any], *, whole: bool) -> bool:
+    """Whether each is a number, none below 0. No loop of Python's over them: there may be very many."""
+    if set(map(type, values)) - ({int} if whole else {int, float}):
         return False
     # min and max may pass a NaN over; a sum never does.
-    return not numbers or (
-        min(numbers) >= 0 and max(numbers) < LIMIT and sum(means) >= 0 and min(means) >= 0 and max(means) < LIMIT
-    )
-
-
-class CountersByName(Mapping[str, BackendCounters]):
-    """Checked entries that become BackendCounters only when they are looked at, because few of them ever are."""
-
-    __slots__ = ("_entries",)
-
-    def __init__(self, entries: dict[str, Any]) -> None:
-        self._entries = entries
-
-    def __getitem__(self, name: str) -> BackendCounters:
-        return BackendCounters(*self._entries[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
+    return not values or (min(values) >= 0 and max(values) < LIMIT and sum(values) >= 0)

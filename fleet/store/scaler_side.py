@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -47,12 +48,17 @@ WAKE_WAITS_PER_PING = 20
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Written:
     """What this scaler published last, so that the next change need only send what differs."""
 
     generation: str
     backends: Mapping[str, Backend]
+
+    @cached_property
+    def entries(self) -> Mapping[bytes, bytes]:
+        """The backends as they stand in the store; kept, because they are compared again and again."""
+        return {name.encode(): backend.to_json().encode() for name, backend in self.backends.items()}
 
 
 @dataclass(slots=True)
@@ -119,13 +125,13 @@ class RedisRegistry:
         ]
         removed = [name for name in old if name not in change.backends]
         summary = summary_fields(change.summary, lease.scaler)
-        serving = sum(backend.phase is Phase.SERVING for backend in change.backends.values())
+        serving = _serving(change.backends)
         base = (before.generation, len(old)) if before else ("", 0)
         head = [_held(lease), keys.changes, EVENTS_KEPT, EVENT_WIDTH, keys.proxy_prefix, *base, serving, change.serial]
         lists = [len(summary), *summary, len(entries), *entries, len(removed), *removed]
         fixed = [keys.lease, keys.backends, keys.instances, keys.generation, keys.serial, keys.scaler, keys.events]
         prefix = keys.proxy_prefix.encode()
-        proxies = [keys.proxies, *(prefix + member for member in self._members)]
+        proxies = [keys.orders, keys.proxies, *(prefix + member for member in self._members)]
         reply: list[bytes] = self._run(
             "publish", [*fixed, *proxies], [*head, *lists, *happening_fields(change.happenings)]
         )
@@ -140,24 +146,32 @@ class RedisRegistry:
             pipeline = self.client.pipeline(transaction=True)
             for command in self.snapshots.wanted:
                 pipeline.execute_command(*command)
-            found = pipeline.execute(raise_on_error=False)
+            pipeline.type(self.keys.orders)
+            *found, orders = pipeline.execute(raise_on_error=False)
         differing = [key for key, kept in zip(self._registry_keys, found, strict=True) if wrong_type(kept)]
-        generation, instances, backends = found
         if not differing:
-            differing = self._differing(before, generation, instances, backends)
+            differing = self._differing(before, *found)
+        differing += self._lost_orders(orders)
         if differing:
             self._written = None
         return f"not as it was published: {', '.join(differing[:SHOWN])}" if differing else ""
+
+    def _lost_orders(self, kind: object) -> list[str]:
+        """What to say of the orders where they are no stream; whatever is published as a whole makes way for one."""
+        lost = kind not in {b"stream", b"none"}
+        return [f"{self.keys.orders}: must be a stream, was a {text(kind)}: the orders in it are lost"] if lost else []
 
     @property
     def _registry_keys(self) -> tuple[str, str, str]:
         return self.keys.generation, self.keys.instances, self.keys.backends
 
     def _differing(self, before: Written, generation: object, instances: object, backends: Any) -> list[str]:  # noqa: ANN401
-        serving = sum(backend.phase is Phase.SERVING for backend in before.backends.values())
-        wanted = {name.encode(): backend.to_json().encode() for name, backend in before.backends.items()}
+        serving, wanted = _serving(before.backends), before.entries
         single = zip(self._registry_keys, (generation, instances), (before.generation, str(serving)), strict=False)
-        return [key for key, kept, told in single if text(kept) != told] + [
+        differing = [key for key, kept, told in single if text(kept) != told]
+        if wanted == backends:
+            return differing
+        return differing + [
             f"{self.keys.backends} {text(name)[:80]!r}"
             for name in sorted(wanted.keys() | backends.keys())
             if wanted.get(name) != backends.get(name)
@@ -179,7 +193,8 @@ class RedisRegistry:
             pipeline = self.client.pipeline(transaction=True)
             for command in (*self.snapshots.wanted, ("GET", self.keys.serial), ("HGETALL", self.keys.scaler)):
                 pipeline.execute_command(*command)
-            *registry, serial, scaler = pipeline.execute(raise_on_error=False)
+            pipeline.type(self.keys.orders)
+            *registry, serial, scaler, orders = pipeline.execute(raise_on_error=False)
             snapshot, faults = self.snapshots.read(*registry), list(self.snapshots.fault(registry[0]))
             last = None if wrong_type(serial) else number(serial, SERIAL_LIMIT)
             if last is None and serial is not None:
@@ -187,6 +202,7 @@ class RedisRegistry:
             if wrong_type(scaler):
                 faults.append(f"{self.keys.scaler}: must be a hash, is of another type")
                 scaler = {}
+            faults += self._lost_orders(orders)
         summary = read_summary(scaler) or Summary("", 0)
         return Memory(
             snapshot=snapshot,
@@ -219,14 +235,20 @@ class RedisRegistry:
         return tuple(orders)
 
     def sight(self, *, detail: bool) -> Sighting:
-        """Every proxy's counters; with `detail` also those by backend. Raises StoreUnavailableError."""
+        """Every proxy's counters, without their `backends`; with `detail` what those add up to.
+
+        Raises StoreUnavailableError.
+        """
         with reaching(self.shown):
             return self._sightings.read(detail=detail)
 
     def forget(self, proxy: str) -> None:
         """Drop a silent proxy's entry, so that nothing waits for it any longer."""
         with reaching(self.shown):
-            self.client.zrem(self.keys.proxies, proxy)
+            pipeline = self.client.pipeline(transaction=True)
+            pipeline.zrem(self.keys.proxies, proxy)
+            pipeline.srem(self.keys.lasting, proxy)
+            pipeline.execute()
 
     def wakes(self) -> Iterator[None]:
         """Yield whenever a proxy holds its first request or an order was placed; ends after `close`.
@@ -260,6 +282,10 @@ class RedisRegistry:
             self._scripts[script] = self.client.register_script(source(script))
         with reaching(self.shown):
             return self._scripts[script](keys, arguments)
+
+
+def _serving(backends: Mapping[str, Backend]) -> int:
+    return sum(backend.phase is Phase.SERVING for backend in backends.values())
 
 
 def _held(lease: Lease) -> str:

@@ -16,7 +16,8 @@ from fleet.backend import Backend as Entry
 from fleet.backend import Phase
 from fleet.registry import Change, Lease, ProxyReading, Summary
 from fleet.settings import Settings
-from fleet.store.opening import open_registry
+from fleet.store.desk import RedisDesk
+from fleet.store.opening import open_desk, open_registry
 from fleet.store.scaler_side import RedisRegistry
 from tests.valkey import free_port
 
@@ -37,11 +38,13 @@ class Fleet:
 
     settings: Settings
     registry: RedisRegistry = field(init=False)
+    desk: RedisDesk = field(init=False)
     lease: Lease | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.registry = open_registry(self.settings)
+        self.desk = open_desk(self.settings)
 
     def publish(self, **phases: Phase) -> int:
         """Publish the entries, some with another phase, and return the generation."""
@@ -55,7 +58,7 @@ class Fleet:
 
     def reading(self, proxy: str) -> ProxyReading | None:
         """What that proxy last reported."""
-        return next((each for each in self.registry.sight(detail=True).readings if each.id == proxy), None)
+        return next((each for each in self.desk.status().sighting.readings if each.id == proxy), None)
 
 
 @dataclass

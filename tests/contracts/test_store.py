@@ -12,6 +12,8 @@ import pytest
 from fleet.backend import Backend, Phase
 from fleet.errors import RefusedError
 from fleet.registry import (
+    BackendCounters,
+    Detail,
     Happening,
     Memory,
     Order,
@@ -212,33 +214,58 @@ def test_summaries_and_records_leave_the_generation(store: Store) -> None:
 async def test_readings_come_back_as_written(store: Store) -> None:
     await store.board.report(reading("p2"))
     await store.board.report(reading("p1"))
-    assert Sighting((reading("p1"), reading("p2"))) == store.scaler.sight(detail=True)
+    assert Sighting((reading("p1"), reading("p2"))) == store.desk.status().sighting
 
 
-async def test_readings_by_backend_come_only_when_asked_for(store: Store) -> None:
-    await store.board.report(reading("p1"))
-    assert Sighting((replace(reading("p1"), backends=None),)) == store.scaler.sight(detail=False)
+async def test_the_scaler_reads_of_single_backends_only_what_leaves(store: Store) -> None:
+    leaving = replace(reading("p1"), leaving={"production7": 3})
+    await store.board.report(leaving)
+    assert Sighting((replace(leaving, backends=None),)) == store.scaler.sight(detail=False)
+
+
+async def test_detail_adds_up_what_is_in_flight_and_tells_who_was_refused_by_whom(store: Store) -> None:
+    one, other = BackendCounters(9, 0, 2, 3), BackendCounters(9, in_flight=4)
+    await store.board.report(replace(reading("p1"), backends={"a1": one, "a2": other, "a3": BackendCounters()}))
+    await store.board.report(replace(reading("p2"), backends={"a1": one, "a2": other, "a3": BackendCounters()}))
+    await store.board.report(replace(reading("p3"), backends={"a2": other, "a4": replace(one, in_flight=0)}))
+    await store.board.report(replace(reading("p4"), backends=None))
+    sighting = store.scaler.sight(detail=True)
+    wanted = Detail({"a1": 6, "a2": 12}, {"p1": {"a1": 2}, "p2": {"a1": 2}, "p3": {"a4": 2}})
+    assert wanted == sighting.detail
+    assert {None} == {each.backends for each in sighting.readings}
 
 
 async def test_a_reading_replaces_the_one_before(store: Store) -> None:
     await store.board.report(reading("p1"))
-    later = replace(reading("p1", arrivals=11), backends=None)
+    later = replace(reading("p1", arrivals=11), backends={"production2": BackendCounters(1)})
     await store.board.report(later)
-    assert Sighting((later,)) == store.scaler.sight(detail=True)
+    assert Sighting((later,)) == store.desk.status().sighting
 
 
 async def test_a_proxy_that_stops_writing_is_silent_until_it_is_back(store: Store) -> None:
     await store.board.report(reading("p1"))
     store.let_proxy_fall_silent("p1")
-    assert Sighting((), ("p1",)) == store.scaler.sight(detail=True)
+    assert Sighting((), ("p1",), lasting=frozenset({"p1"})) == store.scaler.sight(detail=False)
     await store.board.report(reading("p1"))
-    assert Sighting((reading("p1"),)) == store.scaler.sight(detail=True)
+    assert Sighting((reading("p1"),)) == store.desk.status().sighting
+
+
+async def test_a_proxy_outlives_its_agent_or_not_as_it_said_last(store: Store) -> None:
+    await store.board.report(reading("p1"))
+    await store.board.report(replace(reading("p2"), outlives_agent=False))
+    await store.board.report(reading("p3"))
+    await store.board.report(replace(reading("p3"), outlives_agent=False))
+    for proxy in ("p1", "p2", "p3"):
+        store.let_proxy_fall_silent(proxy)
+    assert Sighting((), ("p1", "p2", "p3"), lasting=frozenset({"p1"})) == store.scaler.sight(detail=False)
+    store.scaler.forget("p1")
+    assert Sighting((), ("p2", "p3")) == store.scaler.sight(detail=False)
 
 
 async def test_a_proxy_that_leaves_is_gone(store: Store) -> None:
     await store.board.report(reading("p1"))
     await store.board.leave("p1")
-    assert Sighting(()) == store.scaler.sight(detail=True)
+    assert Sighting(()) == store.scaler.sight(detail=False)
 
 
 async def test_a_forgotten_proxy_is_no_longer_missed(store: Store) -> None:
@@ -252,8 +279,8 @@ async def test_many_proxies_are_read_at_once(store: Store) -> None:
     for number in range(40):
         await store.board.report(reading(f"p{number:02}"))
     expected = tuple(reading(f"p{number:02}") for number in range(40))
-    assert Sighting(expected) == store.scaler.sight(detail=True)
-    assert Sighting(expected) == store.scaler.sight(detail=True)
+    assert Sighting(expected) == store.desk.status().sighting
+    assert Sighting(expected) == store.desk.status().sighting
 
 
 def test_orders_are_read_once_each_in_the_order_given(store: Store) -> None:
@@ -262,6 +289,8 @@ def test_orders_are_read_once_each_in_the_order_given(store: Store) -> None:
     assert (Order(OrderKind.SCALE, 0, first), Order(OrderKind.PAUSE, None, second)) == tuple(store.scaler.orders(""))
     assert (Order(OrderKind.PAUSE, None, second),) == tuple(store.scaler.orders(first))
     assert () == tuple(store.scaler.orders(second))
+    third = store.desk.place(Order(OrderKind.FORGET, proxy="p1"))
+    assert (Order(OrderKind.FORGET, None, third, "p1"),) == tuple(store.scaler.orders(second))
 
 
 def test_history_is_kept_in_order_and_read_on_from_an_id(store: Store) -> None:

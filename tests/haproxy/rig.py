@@ -21,7 +21,8 @@ import pytest
 from fleet.backend import Backend, Phase
 from fleet.registry import Change, Lease, ProxyReading, Summary
 from fleet.settings import Settings, load
-from fleet.store.opening import open_registry
+from fleet.store.desk import RedisDesk
+from fleet.store.opening import open_desk, open_registry
 from fleet.store.scaler_side import RedisRegistry
 from haproxy.answers import INFO, read_info
 from haproxy.config_file import ConfigFile
@@ -72,6 +73,7 @@ class Rig:
     settings: Settings
     config: Path
     registry: RedisRegistry
+    desk: RedisDesk
     lease: Lease
     haproxy: subprocess.Popen[bytes] | None = None
     agent: subprocess.Popen[bytes] | None = None
@@ -106,7 +108,7 @@ class Rig:
         return self.registry.publish(self.lease, Change(whole, 99, Summary("UP", len(whole))))
 
     def reading(self) -> ProxyReading | None:
-        found = self.registry.sight(detail=True).readings
+        found = self.desk.status().sighting.readings
         return found[0] if found else None
 
     async def applied(self, generation: int) -> ProxyReading:
@@ -206,7 +208,7 @@ async def rig(
         registry = open_registry(settings)
         lease = registry.acquire("tester")
         assert lease is not None
-        made = Rig(settings, config, registry, lease)
+        made = Rig(settings, config, registry, open_desk(settings), lease)
         try:
             await made.start_haproxy()
             made.start_agent()
@@ -219,6 +221,7 @@ async def rig(
             made.stop_agent()
             made.stop_haproxy()
             registry.close()
+            made.desk.close()
 
 
 @dataclass

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleet.backend import LOCAL_HOST, Backend, Phase
-from fleet.registry import BackendCounters, Change, Happening, Memory, ProxyReading, Sighting, Snapshot
+from fleet.registry import (
+    BackendCounters,
+    Change,
+    Happening,
+    Memory,
+    ProxyReading,
+    Sighting,
+    Snapshot,
+    detail_of,
+)
 from fleet.settings import LifeSettings, PolicySettings
 from scaler.machine import step
 from scaler.messages import (
@@ -145,12 +154,15 @@ class Machine:
 
     def tick(self, *readings: ProxyReading, silent: tuple[str, ...] = (), detail: bool = False) -> Step:
         """A look at the proxies, with the lease renewed."""
-        return self.take(Tick(self.now, Sighting(readings, silent), renewed_at=self.now, detail=detail))
+        seen = Sighting(readings, silent, detail=detail_of(readings) if detail else None)
+        return self.take(Tick(self.now, seen, renewed_at=self.now))
 
     def look(self, in_flight: Mapping[str, int], **values: Any) -> Step:  # noqa: ANN401
         """A look in detail at one proxy that has applied all."""
         counters = {name: BackendCounters(in_flight=count) for name, count in in_flight.items()}
-        return self.tick(reading(generation=self.generation, backends=counters, **values), detail=True)
+        leaving = {name: count for name, count in in_flight.items() if self.phases()[name] != Phase.SERVING}
+        told = reading(generation=self.generation, backends=counters, leaving=leaving, **values)
+        return self.tick(told, detail=True)
 
     def blind(self) -> Step:
         """A tick while the store cannot be read."""

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from fleet.backend import LOCAL_HOST, Backend, instance_name
-from fleet.registry import BackendCounters, Change, Memory, Order, OrderKind, ProxyReading, Sighting, Snapshot
+from fleet.backend import LOCAL_HOST, Backend, Phase, instance_name
+from fleet.registry import (
+    BackendCounters,
+    Change,
+    Memory,
+    Order,
+    OrderKind,
+    ProxyReading,
+    Sighting,
+    Snapshot,
+    detail_of,
+)
 from scaler.machine import step
 from scaler.messages import (
     Adopted,
@@ -104,7 +114,7 @@ class Chaos:
             self.look(1, b)
 
     def look(self, a: int, b: int) -> None:
-        self.take(Tick(self.now, self._sighting(b, detail=True), self.now if a % 5 else None, detail=True))
+        self.take(Tick(self.now, self._sighting(b, detail=True), self.now if a % 5 else None))
 
     def blind(self, a: int, b: int) -> None:
         del b
@@ -116,13 +126,16 @@ class Chaos:
         self.arrivals += self.rate
         self.refused += b % 37 == 0
         self.applied.update(dict.fromkeys(PROXIES[: b % 4], self.generation))
+        readings = tuple(self._reading(name, b) for name in PROXIES if name not in silent)
         return Sighting(
-            tuple(self._reading(name, b, detail=detail) for name in PROXIES if name not in silent),
+            tuple(replace(reading, backends=None) for reading in readings),
             silent,
             ("proxy c: nonsense",) if b % 19 == 0 else (),
+            frozenset(PROXIES[:1]).intersection(silent),
+            detail_of(readings) if detail else None,
         )
 
-    def _reading(self, name: str, b: int, *, detail: bool) -> ProxyReading:
+    def _reading(self, name: str, b: int) -> ProxyReading:
         backends = {
             one: BackendCounters(in_flight=max(0, b % 5 - 2), refused=self.refused if number == 0 else 0)
             for number, one in enumerate(self.state.instances)
@@ -136,7 +149,12 @@ class Chaos:
             refused=self.refused,
             in_flight=min(self.rate, b % 7),
             held=min(self.rate, b % 3),
-            backends=backends if detail else None,
+            leaving={
+                one: told.in_flight
+                for one, told in backends.items()
+                if told.in_flight and self.state.instances[one].phase is not Phase.SERVING
+            },
+            backends=backends,
         )
 
     def publish(self, a: int, b: int) -> None:
@@ -194,8 +212,10 @@ class Chaos:
         return Census(self.now - (a % 2), found, HOSTS, HOSTS)
 
     def ordered(self, a: int, b: int) -> None:
-        kind = tuple(OrderKind)[a % 4]
-        self.take(Ordered(self.now, Order(kind, b % 9 if kind is OrderKind.SCALE else None, f"{a}-{b}")))
+        kind = tuple(OrderKind)[a % 5]
+        count = b % 9 if kind is OrderKind.SCALE else None
+        proxy = PROXIES[b % len(PROXIES)] if kind is OrderKind.FORGET else ""
+        self.take(Ordered(self.now, Order(kind, count, f"{a}-{b}", proxy)))
 
     def traffic(self, a: int, b: int) -> None:
         self.rate = 0 if a % 3 == 0 else b % 70

@@ -134,8 +134,7 @@ class Watcher:
                 for reading in event.sighting.readings:
                     assert instance.generation is not None
                     assert instance.generation <= reading.generation
-                    assert reading.backends is not None
-                    assert name not in reading.backends or not reading.backends[name].in_flight
+                    assert not reading.leaving.get(name)
 
     def _limits(self, before: State, event: Event, taken: Step) -> None:
         sizes, state = self.policy.sizes, taken.state
@@ -189,4 +188,6 @@ class Watcher:
 
 def event_decides(event: Event) -> bool:
     """Whether the machine may decide a count at this event; single looks and answers leave it as it was."""
-    return isinstance(event, Ordered | Adopted) or (isinstance(event, Tick) and not event.detail)
+    return isinstance(event, Ordered | Adopted) or (
+        isinstance(event, Tick) and not (event.sighting and event.sighting.detail)
+    )

@@ -194,7 +194,7 @@ def courses(draw: st.DrawFn) -> Course:
     orders = draw(st.lists(st.tuples(times, st.sampled_from(list(OrderKind)), st.integers(0, 12)), max_size=3))
     parts = draw(st.lists(st.integers(0, 120).map(float), min_size=1, max_size=5))
     placed = [
-        (at, Order(kind, size if kind is OrderKind.SCALE else None, f"{number}-1"))
+        (at, Order(kind, size if kind is OrderKind.SCALE else None, f"{number}-1", f"proxy{size % 3}"))
         for number, (at, kind, size) in enumerate(sorted(orders, key=lambda order: order[0]), start=1)
     ]
     hosts = draw(st.sampled_from([("local",), ("a", "b")]))

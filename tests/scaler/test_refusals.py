@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.registry import Sighting
-from scaler.messages import Look, Outcome, Tick
+from scaler.messages import Look, Outcome
 from tests.scaler.builders import probe, reading, refusing, serving
 
 
@@ -39,7 +38,7 @@ def test_a_proxy_that_was_silent_for_a_while_brings_no_death_back() -> None:
     machine.tick(refusing({}), refusing({}, "q"))
     machine.tick(refusing({"web1": 1}), refusing({}, "q"), detail=True)
     probe(machine, "web1", Outcome.READY)
-    machine.take(Tick(machine.now, Sighting((refusing({}, "q"),), silent=("p",)), machine.now, detail=True))
+    machine.tick(refusing({}, "q"), silent=("p",), detail=True)
     machine.tick(refusing({"web1": 1}), refusing({}, "q"))
     machine.tick(refusing({"web1": 1}), refusing({"web2": 1}, "q"), detail=True)
     assert {"web1": "serving", "web2": "serving"} == machine.phases()

@@ -37,7 +37,7 @@ def played(course: Course) -> list[Event]:
 def test_ticks_come_once_a_second_and_time_never_goes_back() -> None:
     events = played(Course(steps((30.0, 60.0)), until_s=60.0))
     assert [float(second) for second in range(61)] == [
-        event.now for event in events if isinstance(event, Tick) and not event.detail
+        event.now for event in events if isinstance(event, Tick) and event.sighting and not event.sighting.detail
     ]
     assert sorted(event.now for event in events) == [event.now for event in events]
 

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from fleet.backend import Backend, Phase
 from fleet.errors import StoreUnavailableError
-from fleet.registry import Change, Happening, Lease, Memory, Order, OrderKind, ProxyReading, Sighting, Snapshot, Summary
+from fleet.registry import (
+    BackendCounters,
+    Change,
+    Happening,
+    Lease,
+    Memory,
+    Order,
+    OrderKind,
+    ProxyReading,
+    Sighting,
+    Snapshot,
+    Summary,
+)
 from fleet.settings import Settings, load
 from fleet.store.fields import EVENT_FIELDS
 from fleet.store.keys import Keys
@@ -215,23 +227,53 @@ def test_a_summary_that_says_nothing_sensible_counts_as_absent(registry: RedisRe
         ("uptime_ms", "1.5", "uptime_ms must be a whole number below 1e+15, was '1.5'"),
         ("generation", "9" * 15, "generation must be a whole number below 1e+14, was '" + "9" * 15 + "'"),
         ("series", "", "series must be a short text, was ''"),
-        ("backends", "[", "backends must be JSON, was '['"),
-        ("backends", "[]", "backends must be a JSON object, was '[]'"),
-        ("backends", '{"a":[1,2,3,4]}', "backends.a must be five numbers from 0 up, was [1, 2, 3, 4]"),
-        ("backends", '{"a":[1,2,3,4,NaN]}', "backends.a must be five numbers from 0 up, was [1, 2, 3, 4, nan]"),
-        ("backends", '{"a":[1,-2,3,4,5]}', "backends.a must be five numbers from 0 up, was [1, -2, 3, 4, 5]"),
+        ("leaving", "", "leaving must be requests by backend, was ''"),
+        ("leaving", "[]", "leaving must be requests by backend, was '[]'"),
+        ("leaving", '{"a":-1}', "leaving must be requests by backend, was '{\"a\":-1}'"),
+        ("leaving", '{"a":true}', "leaving must be requests by backend, was '{\"a\":true}'"),
+        ("backends", "[", "backends must be a JSON array, was '['"),
+        ("backends", "{}", "backends must be a JSON array, was '{}'"),
+        ("backends", "[1]", "backends must be names, was '[1]'"),
+        ("backends", '["a","b"]', "backend_refused must be a number from 0 up for each of 2 backends, was '[0]'"),
+        ("backend_refused", "7", "backend_refused must be a JSON array, was '7'"),
+        ("backend_refused", "[1.5]", "backend_refused must be a number from 0 up for each of 1 backends, was '[1.5]'"),
+        (
+            "backend_in_flight",
+            "[-2]",
+            "backend_in_flight must be a number from 0 up for each of 1 backends, was '[-2]'",
+        ),
+        (
+            "backend_in_flight",
+            "[1000000000000000]",
+            "backend_in_flight must be a number from 0 up for each of 1 backends, was '[1000000000000000]'",
+        ),
     ],
 )
 async def test_an_absurd_counter_makes_its_proxy_silent(
     registry: RedisRegistry, board: RedisNoticeboard, keys: Keys, name: str, value: str, wanted: str
 ) -> None:
     for proxy in ("p1", "p2"):
-        await board.report(ProxyReading(proxy, "s", 1, 0, 2, backends={}))
+        await board.report(ProxyReading(proxy, "s", 1, 0, 2, backends={"a": BackendCounters()}))
     registry.client.hset(keys.proxy("p1"), name, value)
     sighting = registry.sight(detail=True)
     assert (f"proxy p1: {wanted}",) == sighting.faults
     assert ("p1",) == sighting.silent
     assert ["p2"] == [reading.id for reading in sighting.readings]
+
+
+async def test_an_absurd_mean_makes_its_proxy_silent_for_people(
+    board: RedisNoticeboard, desk: RedisDesk, keys: Keys
+) -> None:
+    await board.report(ProxyReading("p1", "s", 1, 0, 2, backends={"a": BackendCounters()}))
+    desk.client.hset(keys.proxy("p1"), "backend_total_ms", "[NaN]")
+    sighting = desk.status().sighting
+    assert (
+        ("p1",),
+        ("proxy p1: backend_total_ms must be a number from 0 up for each of 1 backends, was '[NaN]'",),
+    ) == (
+        sighting.silent,
+        sighting.faults,
+    )
 
 
 async def test_a_counter_that_goes_back_is_handed_on_as_it_is(registry: RedisRegistry, board: RedisNoticeboard) -> None:
@@ -247,14 +289,19 @@ def test_a_stranger_among_the_proxies_is_a_fault(registry: RedisRegistry, keys: 
 
 def test_proxies_of_another_type_are_no_data(registry: RedisRegistry, keys: Keys) -> None:
     registry.client.set(keys.proxies, "x")
-    wanted = Sighting((), (), (f"{keys.proxies}: must be a sorted set, is of another type",))
-    assert wanted == registry.sight(detail=True)
+    registry.client.set(keys.lasting, "x")
+    faults = (
+        f"{keys.proxies}: must be a sorted set, is of another type",
+        f"{keys.lasting}: must be a set, is of another type",
+    )
+    assert Sighting((), (), faults) == registry.sight(detail=False)
 
 
 async def test_a_proxys_report_puts_its_own_keys_right(
     registry: RedisRegistry, board: RedisNoticeboard, keys: Keys
 ) -> None:
     registry.client.set(keys.proxies, "x")
+    registry.client.set(keys.lasting, "x")
     registry.client.set(keys.proxy("p1"), "x")
     await board.report(ProxyReading("p1", "s", 1, 0, 2))
     assert Sighting((ProxyReading("p1", "s", 1, 0, 2),)) == registry.sight(detail=False)
@@ -272,11 +319,20 @@ def test_an_order_that_nobody_can_have_placed_is_passed_over_and_told_once(
     assert 2 == len(caplog.messages)  # each of the two is told once
 
 
-def test_orders_of_another_type_are_none(registry: RedisRegistry, desk: RedisDesk, keys: Keys) -> None:
+def test_orders_of_another_type_are_none_until_the_next_publication_makes_way(
+    registry: RedisRegistry, lease: Lease, desk: RedisDesk, keys: Keys
+) -> None:
     registry.client.set(keys.orders, "x")
     assert () == registry.orders("")
     with pytest.raises(StoreUnavailableError, match=f"{keys.orders}.*WRONGTYPE"):
         desk.place(Order(OrderKind.RESUME))
+    lost = f"{keys.orders}: must be a stream, was a string: the orders in it are lost"
+    assert (lost,) == registry.recall().faults
+    assert f"not as it was published: {lost}" == registry.overwritten()
+    registry.publish(lease, CHANGE)
+    assert ("", ()) == (registry.overwritten(), registry.recall().faults)
+    placed = desk.place(Order(OrderKind.RESUME))
+    assert (Order(OrderKind.RESUME, None, placed),) == registry.orders("")
 
 
 def test_a_history_entry_of_a_stranger_is_shown_as_far_as_it_can_be_read(
@@ -320,7 +376,7 @@ GARBAGE = st.one_of(
     st.tuples(st.just("stream"), st.dictionaries(FIELDS | VALUES, VALUES, min_size=1, max_size=4)),
 )
 NAMES = ["backends", "instances", "generation", "serial", "lease", "token", "scalers", "scaler", "orders", "events"]
-NAMES += ["proxies", "proxy:p1"]
+NAMES += ["proxies", "proxy:p1", "lasting"]
 
 
 def put(client: redis.Redis, key: str, kind: str, content: object) -> None:
