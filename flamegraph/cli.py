@@ -69,7 +69,8 @@ def render(args: argparse.Namespace) -> None:
     """Draw profiles; folded text with two counts becomes a differential graph."""
     options = _render_options(args)
     profile = _read_all(args.files, args)
-    _refuse_without_stacks(profile, args.files)
+    if profile.raised is None:
+        _refuse_without_stacks(profile, args.files)
     if profile.weights_after is not None:
         from dataclasses import replace
 

@@ -63,6 +63,8 @@ def change_stacks(profile: Profile, change: Callable[[Stack], Stack | None]) -> 
     for stack in profile.stacks:
         changed = change(stack)
         renamed.append(-1 if changed is None else index.setdefault(changed, len(index)))
+    if profile.raised is not None:
+        profile = replace(profile, raised=replace(profile.raised, stack=change(profile.raised.stack) or ()))
     return _select(replace(profile, stacks=list(index)), [renamed[each] for each in profile.order])
 
 

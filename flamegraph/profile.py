@@ -34,6 +34,18 @@ class FrameTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class Raised:
+    """What a crash adds: the stack that led to its exception, as indices into `frames`, which weighs nothing.
+
+    `lines` are those that its frames were executing. `said` is what the picture tells of the crash, line by line.
+    """
+
+    stack: tuple[int, ...] = ()
+    lines: Mapping[int, int] = field(default_factory=dict)
+    said: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     r"""What was seen: `order[i]` names the stack of the i-th entry and `weights[i]` what it weighs.
 
@@ -42,7 +54,8 @@ class Profile:
     microseconds from the first one, never falling, or `starts_us` is None where the input has no times; `restart` is
     the entry before which recording may have begun anew. `weights_after` is the second count of differential folded
     text. `samples` is how many there were where `weights` are times. An aggregated dump has no stacks, only `totals`,
-    one for each frame. Names and files are always sound Unicode: a byte that was not is written `\xff`.
+    one for each frame. `raised` is there where the profile is a crash's. Names and files are always sound Unicode: a
+    byte that was not is written `\xff`.
     """
 
     frames: Sequence[Frame]
@@ -65,3 +78,4 @@ class Profile:
     samples: int | None = None
     totals: Sequence[FrameTotals] = ()
     restart: int | None = None
+    raised: Raised | None = None

@@ -29,6 +29,14 @@ _FOOT = 30
 
 
 @dataclass(frozen=True, slots=True)
+class Strip:
+    """A part of the x axis that stands for nothing, through which the way to an exception is drawn."""
+
+    x: int | float
+    width: int | float
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """The parts of a page, drawn already: what stands over the frames, the frames, what stands under them."""
 
@@ -41,6 +49,7 @@ class Sheet:
     frames: str
     below: str = ""
     below_height: int = 0
+    strip: Strip | None = None
 
 
 def render(profile: Profile, options: RenderOptions) -> str:
@@ -50,6 +59,10 @@ def render(profile: Profile, options: RenderOptions) -> str:
         from flamegraph.diff import render_diff
 
         return render_diff(*split(profile), options)
+    if profile.raised is not None:
+        from flamegraph.crash_svg import render as render_crash
+
+        return render_crash(profile, options)
     picture = lay_out(profile, options)
     palette = paint(options.colors, picture.groups, picture.frames)
     rows = shares(profile)
@@ -90,16 +103,18 @@ def page(sheet: Sheet, options: RenderOptions, unit: str) -> str:
         for index, line in enumerate(sheet.lines)
     )
     labels = marks.draw_labels(picture, inner, root_on_top=options.root_on_top)
-    whole = plain(picture.total)
+    whole = plain(picture.total - sheet.strip.width if sheet.strip else picture.total)
     scripts = _SCRIPTS[:2] + (("axis",) if ticks else ()) + _SCRIPTS[2:]
     script = "\n".join(_asset(f"{name}.js") for name in scripts)
     style = _asset("page.css") + ("\n" + _asset("axis.css") if ticks else "")
+    style += "\n" + _asset("crash.css") if sheet.strip else ""
     across = plain(picture.total / marks.shrink(picture.total))
     summary = f"{escape(sheet.title)}, {whole} {escape(unit)}"
     # The script and the styles stand first: gzip then packs the frames better. So the script waits for the frames.
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:fg="http://github.com/jonhoo/inferno" version="1.1"'
-        f' width="{options.width}" height="{height}" viewBox="0 0 {options.width} {height}"{_data(options, unit)}>\n'
+        f' width="{options.width}" height="{height}" viewBox="0 0 {options.width} {height}"'
+        f"{_data(sheet, options, unit)}>\n"
         f"<title>{escape(sheet.title)}</title>\n<script><![CDATA[\n{_START}\n{script}\n{_END}\n]]></script>\n"
         f"<style>{style}{sheet.palette.by_day}"
         f"@media screen and (prefers-color-scheme:dark){{{sheet.palette.by_night}}}</style>\n"
@@ -115,8 +130,10 @@ def page(sheet: Sheet, options: RenderOptions, unit: str) -> str:
     )
 
 
-def _data(options: RenderOptions, unit: str) -> str:
+def _data(sheet: Sheet, options: RenderOptions, unit: str) -> str:
     given = {"unit": unit, "link": options.link, "fluid": "1" if options.fluid else ""}
+    if sheet.strip:
+        given["strip"] = f"{plain(sheet.strip.x)} {plain(sheet.strip.width)}"
     if options.root_on_top:
         given["down"] = "1"
     return "".join(f' data-{key}="{escape(value)}"' for key, value in given.items() if value)

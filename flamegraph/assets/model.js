@@ -6,8 +6,13 @@ const [frames, labels, body, legend] = ["frames", "labels", "body", "legend"].ma
 const { unit, link, fluid, down } = root.dataset;
 const ROW = +frames.querySelector("rect").getAttribute("height") + 1;
 const LEGEND = 258;
-const total = +frames.getAttribute("total_samples") || 1;
-const divisor = total / frames.getAttribute("viewBox").split(" ")[2] || 1;
+// A crash's picture has a strip that stands for nothing: there the drawn places are not those in samples.
+const strip = (root.dataset.strip || "0 0").split(" ").map(Number);
+const counted = +frames.getAttribute("total_samples");
+const total = counted || 1;
+const divisor = (counted + strip[1]) / frames.getAttribute("viewBox").split(" ")[2] || 1;
+const worth = (from, to) => to - from - Math.max(0, Math.min(to, strip[0] + strip[1]) - Math.max(from, strip[0]));
+const [placed, sized, times] = strip[1] ? ["x", "width", divisor] : ["fg:x", "fg:w", 1];
 const high = +frames.getAttribute("height");
 const shown = (value, digits) => value.toLocaleString("en", { maximumFractionDigits: digits });
 // Only what changes is written to the document: reading classes back is slow.
@@ -34,8 +39,8 @@ const nodes = [...frames.children].map((g) => {
   g.setAttribute("role", "treeitem");
   return (g.node = {
     g,
-    x: +rect.getAttribute("fg:x"),
-    w: +rect.getAttribute("fg:w"),
+    x: rect.getAttribute(placed) * times,
+    w: rect.getAttribute(sized) * times,
     d: down ? y : deepest - y,
     n: head.slice(0, cut),
     info: head.slice(cut + 2, -1),
@@ -45,6 +50,7 @@ const nodes = [...frames.children].map((g) => {
   });
 });
 const base = nodes[0];
+const share = (node) => percent(worth(node.x, node.x + node.w), worth(zoomed.x, zoomed.x + zoomed.w));
 
 // The frames too narrow to draw have no element until a zoom makes them wide enough.
 const names = [...new Set(nodes.slice(1).map((node) => node.n))];

@@ -64,7 +64,7 @@ const opener = pick(".open");
 const say = (node) => {
   pick("b").textContent = node.n;
   const parts = [node.info];
-  if (zoomed !== base && node !== zoomed) parts.push(percent(node.w, zoomed.w) + " of " + zoomed.n);
+  if (zoomed !== base && node !== zoomed) parts.push(share(node) + " of " + zoomed.n);
   const more = narrow.filter((one) => !one.g && one.d > node.d && one.x >= node.x && one.x < node.x + node.w).length;
   if (more) parts.push(shown(more) + " more here");
   if (node.at) parts.push(node.at.replace(/.*\/gems\//, ""));

@@ -75,10 +75,12 @@ const count = () => {
   for (const hit of hits) {
     if (!within(hit, zoomed)) continue;
     several++;
-    sum += Math.max(0, hit.x + hit.w - Math.max(end, hit.x));
-    end = Math.max(end, hit.x + hit.w);
+    const right = hit.x + hit.w;
+    if (right > end) sum += worth(Math.max(end, hit.x), right);
+    end = Math.max(end, right);
   }
-  found.textContent = query ? percent(sum, zoomed.w) + " matched, " + shown(several) + " frames" : "";
+  const whole = worth(zoomed.x, zoomed.x + zoomed.w);
+  found.textContent = query ? percent(sum, whole) + " matched, " + shown(several) + " frames" : "";
 };
 
 const step = (by) => {

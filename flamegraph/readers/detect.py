@@ -12,13 +12,14 @@ from flamegraph.profile import Profile, ProfileError
 # Readers that take a kind of content, each asked in turn; the first byte that is not blank tells the kinds apart.
 BY_FIRST_BYTE: Final = {
     b"\x04": ("stackprof",),
-    b"{": ("rails_log", "speedscope", "vernier", "stackprof_json", "folded"),
+    b"{": ("crash", "rails_log", "speedscope", "vernier", "stackprof_json", "folded"),
     b"<": ("mini_profiler", "folded"),
 }
 OTHERS: Final = ("stackprof_timeline", "rails_log", "folded")
 # Without one of these near its beginning an input need not ask the reader, whose patterns take long to prepare.
 ANY: Final = (b"",)
 MARKS: Final = {
+    "crash": (b'"stoker_crash"',),
     "mini_profiler": (b"<html", b"<HTML", b"<!doctype", b"<!DOCTYPE", b"<head", b"<script"),
     "stackprof_timeline": (b"flamegraph([",),
     "rails_log": (b"# Logfile created on", b", [", b"Started ", b'{"'),
@@ -32,6 +33,7 @@ FORMATS: Final = (
     "vernier",
     "folded",
     "rails_log",
+    "crash",
 )
 # Options that choose something inside a file, and which formats have it. One profile alone is also the first and all.
 CHOOSING: Final = {
