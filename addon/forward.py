@@ -7,6 +7,7 @@ import re
 import secrets
 from functools import lru_cache
 from itertools import chain, count
+from random import random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mitmproxy.http import RequestData
 
 SMALL = 65_536
+REQUEST_HEADER = b"X-Stoker-Request"
 PRIVATE = (b"x-forwarded-", b"x-request-id", b"x-stoker-")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # CR, LF and NUL split a head. A space, too, does so in a path or an authority, where HTTP/2 alone could carry it.
@@ -30,10 +32,30 @@ def splits(request: RequestData) -> bool:
     )
 
 
-class Forwarder:
-    """Rewrites the forwarding headers. `trusted` are the networks whose own forwarding headers are believed."""
+class RequestIds:
+    """Random ids that nobody can guess, made many at a time: one call of the system costs as much as a hundred ids."""
 
-    def __init__(self, trusted: Sequence[str]) -> None:
+    def __init__(self) -> None:
+        self._made: list[bytes] = []
+
+    def next(self) -> bytes:
+        """32 hex digits."""
+        if not self._made:
+            digits = secrets.token_hex(16 * 256).encode()
+            self._made = [digits[at : at + 32] for at in range(0, len(digits), 32)]
+        return self._made.pop()
+
+
+class Forwarder:
+    """Rewrites the forwarding headers. `trusted` are the networks whose own forwarding headers are believed.
+
+    Of all requests the app is asked to profile a `share`, which it does for whoever knows the token.
+    """
+
+    def __init__(self, trusted: Sequence[str], token: str | None = None, share: float = 0.0) -> None:
+        self._ids = RequestIds()
+        self._asking = (b"X-Stoker-Profile", token.encode()) if token and share > 0 else None
+        self._share = share
         self._networks = tuple(ipaddress.ip_network(text) for text in trusted)
         self._boot = secrets.token_hex(8)
         self._serial = count(1)
@@ -55,6 +77,9 @@ class Forwarder:
                 (b"X-Forwarded-Proto", scheme),
                 (b"X-Request-Id", self._request_id()),
             )
+        kept.append((REQUEST_HEADER, self._ids.next()))
+        if self._asking is not None and random() < self._share:  # noqa: S311  # no secret
+            kept.append(self._asking)
         request.headers.fields = tuple(kept)
 
     def _believed(

@@ -34,6 +34,8 @@ OPTIONS = (
     ("stoker_balance", "proxy.balance", "Who gets the next request: round_robin or least_in_flight."),
     ("stoker_hold", "proxy.hold_s", "Seconds that a request waits for a backend."),
     ("stoker_hold_max", "proxy.hold_max", "So many requests wait at once."),
+    ("stoker_profile_share", "crashes.profile_share", "The app is asked to profile this share of requests."),
+    ("stoker_replay", "crashes.replay", "true: send a failed GET or HEAD once more, for rack-mini-profiler's graph."),
     ("stoker_drain", "proxy.drain_s", "Seconds that requests in flight may take at the end."),
 )
 # What a reverse proxy needs. A value that the user set stays.

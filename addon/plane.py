@@ -28,7 +28,7 @@ class Plane:
         self.totals = Totals()
         # Another plane, after a reload of the script, must not end what this one began.
         self.key = f"stoker-{self.totals.series}"
-        self.forwarder = Forwarder(proxy.trusted_proxies)
+        self.forwarder = Forwarder(proxy.trusted_proxies, settings.token(), settings.crashes.profile_share)
         self.news = asyncio.Event()
         self.held_news = False
         self.draining = False

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from addon.answer import refusal, unavailable
 from addon.forward import is_large
+from fleet.crash import Symptom
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mitmproxy.connection import Client
     from mitmproxy.http import HTTPFlow, Response
 
+    from addon.capture import Capture
     from addon.counter import Token, Upstream
     from addon.options import Configuration
     from addon.plane import Plane
@@ -25,8 +27,9 @@ NOWHERE = ("nowhere.invalid", 1)
 class Router:
     """Routes in `requestheaders`, because the connection for a streamed body is opened before `request`."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, capture: Capture) -> None:
         self._configuration = configuration
+        self._capture = capture
 
     def requestheaders(self, flow: HTTPFlow) -> Awaitable[None] | None:
         """Choose the backend. What is returned is awaited; it is None unless the request is held."""
@@ -60,8 +63,8 @@ class Router:
 
     def response(self, flow: HTTPFlow) -> None:
         """The answer is complete, unless a websocket or another protocol goes on from here."""
-        if flow.response is not None and flow.response.status_code != 101:
-            self._end(flow, status=flow.response.status_code)
+        if flow.response is not None and (status := flow.response.status_code) != 101:
+            self._end(flow, status=status, symptom=Symptom.STATUS if status >= 500 else None)
 
     def error(self, flow: HTTPFlow) -> None:
         """The request ends without a complete answer."""
@@ -69,7 +72,7 @@ class Router:
         if message.startswith(BY_CLIENT) or not flow.client_conn.connected:
             self._end(flow, status=0)
         else:
-            self._end(flow, status=502, broken=True)
+            self._end(flow, status=502, symptom=Symptom.BROKEN if flow.response else Symptom.ABORTED)
 
     def websocket_message(self, flow: HTTPFlow) -> None:
         """Keep the newest message only; mitmproxy would keep all of them for as long as the connection lasts."""
@@ -84,11 +87,13 @@ class Router:
         """Whatever this client had under way has ended, also what no other hook tells of."""
         self._configuration.plane.client_gone(client.id)
 
-    def _end(self, flow: HTTPFlow, *, status: int, broken: bool = False) -> None:
+    def _end(self, flow: HTTPFlow, *, status: int, symptom: Symptom | None = None) -> None:
         plane = self._configuration.plane
         token = flow.metadata.pop(plane.key, None)
         if token is not None:
-            plane.end(token, status=status, broken=broken)
+            if symptom is not None and token.upstream is not None:
+                self._capture.failed(flow, token, symptom)
+            plane.end(token, status=status, broken=symptom in (Symptom.ABORTED, Symptom.BROKEN))
 
 
 async def _hold(plane: Plane, flow: HTTPFlow, token: Token) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,8 @@ CLAIMS = (
 
 
 def test_a_strangers_claims_are_replaced_by_what_we_know() -> None:
-    after = seen(Forwarder(()), *CLAIMS)
+    after = seen(Forwarder(()), *CLAIMS, (b"X-Stoker-Request", b"0" * 32), (b"X_Stoker_Profile", b"guess"))
+    assert re.fullmatch(rb"(?!0{32})[0-9a-f]{32}", after.pop(b"x-stoker-request"))
     request_id = after.pop(b"x-request-id")
     assert request_id != b"abc-1"
     assert after == {
@@ -43,7 +46,8 @@ def test_a_strangers_claims_are_replaced_by_what_we_know() -> None:
 
 
 def test_a_trusted_proxys_claims_are_kept_and_its_address_added() -> None:
-    after = seen(Forwarder(("10.0.0.0/8",)), *CLAIMS)
+    after = seen(Forwarder(("10.0.0.0/8",)), *CLAIMS, (b"X-Stoker-Request", b"0" * 32))
+    assert b"0" * 32 != after.pop(b"x-stoker-request")
     assert after == {
         b"host": b"app.example",
         b"forwarded": b"for=6.6.6.6",
@@ -65,6 +69,21 @@ def test_a_mapped_address_is_trusted_as_what_it_maps() -> None:
     assert b"x-request-id" in seen(forwarder, client="::ffff:10.0.0.1")
     assert seen(forwarder, (b"X-Request-Id", b"abc"), client="::ffff:10.0.0.1")[b"x-request-id"] == b"abc"
     assert seen(forwarder, (b"X-Request-Id", b"abc"), client="not an address")[b"x-request-id"] != b"abc"
+
+
+def test_the_ids_by_which_crashes_are_known_are_random() -> None:
+    forwarder = Forwarder(())
+    made = [seen(forwarder)[b"x-stoker-request"] for _ in range(600)]
+    assert 600 == len(set(made))
+    assert 600 == len({one[:8] for one in made})
+
+
+@pytest.mark.parametrize(("token", "share", "asked"), [("t" * 16, 1.0, 50), ("t" * 16, 0.0, 0), (None, 1.0, 0)])
+def test_the_app_is_asked_for_a_share_of_profiles_with_the_token(token: str | None, share: float, asked: int) -> None:
+    forwarder = Forwarder((), token, share)
+    given = [seen(forwarder, (b"x-stoker-profile", b"guess")).get(b"x-stoker-profile") for _ in range(50)]
+    assert asked == given.count(b"t" * 16)
+    assert asked == 50 - given.count(None)
 
 
 def test_request_ids_are_unlike_each_other() -> None:

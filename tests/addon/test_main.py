@@ -16,6 +16,7 @@ def test_the_entry_lists_the_addons_and_nothing_else_that_acts() -> None:
         "Failover",
         "StatusCommand",
         "Lifecycle",
+        "Capture",
         "Lean",
     ]
 
@@ -24,4 +25,4 @@ def test_a_plain_checkout_works_from_any_folder(tmp_path: Path) -> None:
     # -P and -I keep the current folder and PYTHONPATH out, so only the entry itself can find the packages.
     code = f"import runpy; print(len(runpy.run_path({str(MAIN)!r})['addons']))"
     ran = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "6"
+    assert ran.stdout.strip() == "7"

@@ -1,17 +1,36 @@
 from __future__ import annotations
 
 import inspect
+from typing import TYPE_CHECKING
 
 import pytest
 from mitmproxy.flow import Error
 from mitmproxy.http import Headers, HTTPFlow
 from mitmproxy.test import tflow, tutils
 
+from addon.capture import Capture
 from addon.options import Configuration
 from addon.plane import Plane
 from addon.router import Router
+from fleet.crash import Symptom
 from fleet.settings import load
 from tests.addon.snapshots import snapshot
+
+if TYPE_CHECKING:
+    from addon.counter import Token
+
+
+class Seen(Capture):
+    """Remembers the failures that it is told of."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__(configuration)
+        self.failures: list[tuple[str, Symptom]] = []
+
+    def failed(self, flow: HTTPFlow, token: Token, symptom: Symptom) -> None:
+        del flow
+        assert token.upstream is not None
+        self.failures.append((token.upstream.name, symptom))
 
 
 class Scene:
@@ -20,7 +39,8 @@ class Scene:
     def __init__(self) -> None:
         configuration = Configuration()
         self.plane = configuration.plane = Plane(load(None, **{"proxy.hold_max": 0}), "proxy")
-        self.router = Router(configuration)
+        self.capture = Seen(configuration)
+        self.router = Router(configuration, self.capture)
         self.plane.apply(snapshot(a1=8001))
 
     def request(self, *fields: tuple[bytes, bytes], path: str = "/", method: str = "GET") -> HTTPFlow:
@@ -158,6 +178,41 @@ async def test_an_error_is_blamed_on_whoever_caused_it(scene: Scene, message: st
     shown = scene.plane.reading()
     assert shown.backends is not None
     assert (shown.backends["a1"].errors, shown.in_flight, shown.completions) == (errors, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("answered", "error", "failures"),
+    [
+        (200, None, []),
+        (404, None, []),
+        (500, None, [("a1", Symptom.STATUS)]),
+        (503, None, [("a1", Symptom.STATUS)]),
+        (None, "server closed connection", [("a1", Symptom.ABORTED)]),
+        (200, "peer closed connection without sending complete message body", [("a1", Symptom.BROKEN)]),
+        (None, "Client disconnected.", []),
+        (200, "stream reset by client (CANCEL)", []),
+    ],
+)
+async def test_a_failure_is_what_the_backend_caused(
+    scene: Scene, answered: int | None, error: str | None, failures: list[tuple[str, Symptom]]
+) -> None:
+    flow = await scene.send(scene.request())
+    flow.response = tutils.tresp(status_code=answered) if answered else None
+    if error is None:
+        scene.router.response(flow)
+    else:
+        flow.error = Error(error)
+        scene.router.error(flow)
+    assert failures == scene.capture.failures
+
+
+async def test_our_own_answers_are_no_failures(scene: Scene) -> None:
+    scene.plane.apply(snapshot())
+    flow = await scene.send(scene.request())
+    assert flow.response is not None
+    assert 503 == flow.response.status_code
+    scene.router.response(flow)
+    assert [] == scene.capture.failures
 
 
 async def test_a_plane_does_not_end_what_another_one_began(scene: Scene) -> None:
