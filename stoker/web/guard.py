@@ -65,7 +65,12 @@ def is_known(host: str, hosts: Collection[str]) -> bool:
     name = host_name(host)
     if name is None:
         return False
-    return name == "localhost" or name.endswith(".localhost") or name in hosts or _is_address(name)
+    return (
+        name == "localhost"
+        or name.endswith(".localhost")
+        or _is_address(name)
+        or name in {host.lower() for host in hosts}
+    )
 
 
 def host_name(host: str) -> str | None:

@@ -26,9 +26,12 @@ from stoker.web.watch import Door, Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fleet.crash import CrashDesk
+    from fleet.registry import Desk
     from fleet.settings import Settings
 
 END_WITHIN_S = 3
+ENDING = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 256
 
 
@@ -43,9 +46,13 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """SIGINT and SIGTERM end it in order, with exit code 0."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDING:
             loop.add_signal_handler(number, self.end)
-        yield
+        try:
+            yield
+        finally:
+            for number in ENDING:
+                loop.remove_signal_handler(number)
 
     def end(self) -> None:
         """Answer what was asked, end every stream, take nothing new."""
@@ -71,10 +78,14 @@ def run_web(settings: Settings, say: Callable[[str], None]) -> None:
     with listening(address, port) as listener:
         shown = f"[{address}]" if ":" in address else address
         say(f"the page of fleet {settings.fleet} is http://{shown}:{port}/")
-        asyncio.run(_serve(settings, listener))
+        server, watch = assembled(settings, lambda: open_desk(settings), lambda: open_crash_desk(settings))
+        asyncio.run(serve(server, watch, listener))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+def assembled(
+    settings: Settings, open_desk: Callable[[], Desk], open_crashes: Callable[[], CrashDesk]
+) -> tuple[Server, Watch]:
+    """A server and the watch that feeds it, neither of them running yet."""
     files, clock = read_files(), Clock()
     frame = {
         "version": files.version,
@@ -85,10 +96,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     }
     board = Board(frame, now=clock.now())
     hub = Hub(board.whole)
-    watch = Watch(settings, hub, board, clock, lambda: open_desk(settings), lambda: open_crash_desk(settings))
-    drawings = Drawings(Door(lambda: open_crash_desk(settings)))
     config = uvicorn.Config(
-        build(hub, files, drawings, [host.lower() for host in settings.web.hosts]),
+        build(hub, files, Drawings(Door(open_crashes)), settings.web.hosts),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -97,7 +106,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=END_WITHIN_S,
     )
-    server = Server(config, hub)
+    return Server(config, hub), Watch(settings, hub, board, clock, open_desk, open_crashes)
+
+
+async def serve(server: Server, watch: Watch, listener: socket.socket) -> None:
+    """Until the server is asked to end; a fault in either of them ends both."""
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(watch.run())
         await server.serve(sockets=[listener])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fleet.settings import Settings
 
 RATE_S = 4.0
+LONGEST_TEXT, MOST_REASONS = 1000, 20
 Section = Any
 View = dict[str, Section]
 
@@ -100,8 +101,11 @@ def sample(now: float, numbers: dict[str, Any]) -> list[Any]:
 
 
 def event(entry_id: str, happening: Happening) -> dict[str, Any]:
-    """One line of the history."""
-    return {"id": entry_id, **happening_json(happening)}
+    """One line of the history, its texts cut where they are longer than anybody would read here."""
+    line = happening_json(happening)
+    reasons = [reason[:LONGEST_TEXT] for reason in line["reasons"][:MOST_REASONS]]
+    texts = {name: str(line[name])[:LONGEST_TEXT] for name in ("kind", "subject", "from", "to")}
+    return {"id": entry_id, "at": line["at"], **texts, "reasons": reasons}
 
 
 def crash(one: Crash) -> dict[str, Any]:
@@ -115,7 +119,7 @@ def crash(one: Crash) -> dict[str, Any]:
         "how": str(failure.status) if failure.status else str(failure.failure),
         "duration_ms": round(failure.duration_ms),
         "exception": capture.exception if capture else "",
-        "message": (capture.message or "") if capture else "",
+        "message": (capture.message or "")[:LONGEST_TEXT] if capture else "",
         "where": capture.where if capture else "",
         "drawn": capture is not None,
         "reason": one.reason,

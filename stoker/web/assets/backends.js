@@ -73,7 +73,7 @@ function drawBackend(name, entry) {
 }
 
 function share(one, inFlight) {
-  const value = (inFlight ?? 0) / most).toFixed(2);
+  const value = ((inFlight ?? 0) / most).toFixed(2);
   if (one.share !== value) one.bar.style.setProperty("--share", one.share = value);
 }
 

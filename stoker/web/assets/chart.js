@@ -3,7 +3,7 @@
 import { $, clock, draw, make, number, put } from "./text.js";
 import { now, state } from "./state.js";
 
-const SPAN_S = 600, GAP_S = 4, LEFT = 40, RIGHT = 8, TOP = 8, FOOT = 20, BETWEEN = 22, STEP_S = 120;
+const SPAN_S = 600, GAP_S = 4, LEFT = 40, RIGHT = 8, TOP = 8, FOOT = 20, BETWEEN = 30, STEP_S = 120;
 const LINES = [
   { name: "rps", label: "Requests/s", at: 1, plot: 0, area: true },
   { name: "errors", label: "Errors/s", at: 2, plot: 0, quiet: true },

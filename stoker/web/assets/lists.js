@@ -13,6 +13,8 @@ function words(event) {
     case "decision": return ["Desired", change];
     case "instance": return [event.subject, change];
     case "state": return ["State", change];
+    case "term": return ["Scaler", "took over"];
+    case "fault": return [`Fault ${event.subject}`, event.to];
     default: return [[event.kind[0]?.toUpperCase() + event.kind.slice(1), event.subject].join(" "), change];
   }
 }
