@@ -207,6 +207,25 @@ def pause(config: Config = None, redis: Redis = None) -> None:
     place(configured(config, redis), Order(OrderKind.PAUSE), _say)
 
 
+@app.command(epilog="Example: stoker forget haproxy-web1-80")
+def forget(
+    proxy: Annotated[str, typer.Argument(metavar="PROXY", help="Its id, as `stoker status` shows it.")],
+    config: Config = None,
+    redis: Redis = None,
+) -> None:
+    """Wait no longer for a missing proxy.
+
+    Nothing is scaled down by choice while a proxy is missing. HAProxy goes on without its agent, so its id is never
+    forgotten by itself: order it only where that HAProxy has ended.
+    """
+    from fleet.store.opening import open_desk
+    from stoker.configured import configured
+    from stoker.orders import forget_order, place
+
+    settings = configured(config, redis)
+    place(settings, forget_order(proxy, open_desk(settings).status().sighting.silent), _say)
+
+
 @app.command(epilog="Example: stoker resume")
 def resume(config: Config = None, redis: Redis = None) -> None:
     """End a pause."""

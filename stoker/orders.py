@@ -9,7 +9,7 @@ from fleet.registry import Order, OrderKind
 from fleet.store.opening import open_desk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fleet.settings import PolicySettings, Settings
 
@@ -25,11 +25,20 @@ def scale_order(text: str, policy: PolicySettings) -> Order:
     return Order(OrderKind.SCALE, int(text))
 
 
+def forget_order(proxy: str, silent: Sequence[str]) -> Order:
+    """To wait no longer for one of the missing proxies. Raises SettingsError, one line, for any other."""
+    if proxy not in silent:
+        missing = f"a missing proxy ({', '.join(silent)})" if silent else "a missing proxy; none is missing"
+        raise SettingsError(f"forget: must be {missing}, was {proxy!r}")
+    return Order(OrderKind.FORGET, proxy=proxy)
+
+
 def place(settings: Settings, order: Order, say: Callable[[str], None]) -> None:
     """Leave the order and say who will carry it out. Raises StoreUnavailableError."""
     desk = open_desk(settings)
     order_id = desk.place(order)
     acting = desk.status().acting
-    words = f"{order.kind} {order.count}" if order.count is not None else str(order.kind)
+    what = order.proxy or (str(order.count) if order.count is not None else "")
+    words = f"{order.kind} {what}".rstrip()
     whom = f"scaler {acting}" if acting else "the next scaler that acts; none does now"
     say(f"ordered {words} ({order_id}), for {whom}")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fleet.settings import Settings
 
 STATE_COLOURS = {"BUSY": "yellow", "READY": "cyan", "IDLE": "blue", "UP": "green"}
+SILENT = "silent, nothing is scaled down by choice; if it is gone for good: stoker forget {id}"
 PHASE_COLOURS = {"serving": "green", "starting": "yellow", "warming": "yellow", "failed": "red"}
 
 
@@ -96,7 +97,7 @@ def _backends(content: dict[str, Any], now: float) -> RenderableType:
 def _others(content: dict[str, Any]) -> RenderableType:
     lines = [
         f"proxy {proxy['id']}: "
-        + ("silent" if proxy["silent"] else f"{proxy['in_flight']} in flight, {proxy['held']} held")
+        + (SILENT.format(**proxy) if proxy["silent"] else f"{proxy['in_flight']} in flight, {proxy['held']} held")
         for proxy in content["proxies"]
     ] + [
         f"scaler {scaler['id']}: {'acts' if scaler['acting'] else 'waits'}, seen {scaler['seen_s']:g} s ago"

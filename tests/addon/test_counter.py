@@ -40,3 +40,12 @@ def test_a_report_sums_what_is_in_flight_and_names_each_backend() -> None:
     assert shown.backends is not None
     counted = shown.backends["production1"]
     assert (counted.arrivals, counted.errors, counted.refused, counted.in_flight) == (9, 1, 3, 2)
+
+
+def test_a_report_names_what_is_in_flight_where_nothing_new_goes() -> None:
+    serves, drains, replaced, empty = (upstream() for _ in range(4))
+    serves.serving = True
+    serves.name, empty.name = "production2", "production3"
+    serves.in_flight, drains.in_flight, replaced.in_flight = 4, 2, 1
+    shown = reading(Totals("s"), [replaced, drains, serves, empty], Moment("id", 500, 7, 0))
+    assert {"production1": 3} == shown.leaving

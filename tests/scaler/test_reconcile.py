@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from fleet.registry import BackendCounters, Memory, Order, OrderKind
+import pytest
+
+from fleet.registry import BackendCounters, Memory, Order, OrderKind, Sighting
 from scaler.messages import (
     Closed,
     Counted,
+    Forget,
     Look,
     Ordered,
     StartFailed,
     Stopped,
+    Tick,
 )
 from tests.scaler.builders import (
     Machine,
@@ -21,6 +25,7 @@ from tests.scaler.builders import (
     reading,
     serving,
     snapshot,
+    told,
 )
 
 
@@ -119,6 +124,48 @@ def test_a_silent_proxy_is_forgotten_after_its_time_and_one_that_outlives_its_ag
         machine.tick(silent=("h", "m"))
     assert ["m"] == [one.subject for taken in machine.steps for one in happenings(taken) if one.kind == "proxy"]
     assert ["h"] == list(machine.state.proxies)
+
+
+def test_what_leaves_is_read_with_every_tick_and_never_in_detail() -> None:
+    machine = serving(3)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 2)))
+    machine.look({"web1": 1, "web2": 1, "web3": 0})
+    machine.publish()
+    applied = {"generation": machine.generation}
+    machine.tick(reading("a", **applied), reading("b", leaving={"web3": 1}, **applied))
+    assert ("draining", []) == (machine.phases()["web3"], machine.emitted(Look))
+    machine.tick(reading("a", **applied), reading("b", **applied))
+    assert ("stopping", []) == (machine.phases()["web3"], machine.emitted(Look))
+
+
+def test_one_that_outlives_its_agent_is_known_as_such_to_a_scaler_that_never_saw_it_alive() -> None:
+    machine = serving(1)
+    for _ in range(61):
+        machine.wait(1)
+        machine.take(Tick(machine.now, Sighting((), ("h", "m"), lasting=frozenset({"h"})), machine.now))
+    assert (["m"], ["h"]) == (told(machine, "proxy"), list(machine.state.proxies))
+
+
+def test_a_missing_proxy_is_forgotten_by_order_at_once() -> None:
+    machine = serving(2)
+    machine.tick(reading("h", outlives_agent=True), reading("p"))
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
+    machine.tick(reading("p"), silent=("h",))
+    machine.take(Ordered(machine.now, Order(OrderKind.FORGET, None, "2-1", "h")))
+    assert [Forget("h")] == machine.emitted(Forget)
+    assert ["ordered; silent for 0 s"] == [one.reasons[0] for one in machine.told() if one.kind == "proxy"]
+    assert ("2-1", ["p"]) == (machine.state.last_order, list(machine.state.proxies))
+    machine.tick(reading("p"), detail=True)
+    assert "draining" in machine.phases().values()
+
+
+@pytest.mark.parametrize("proxy", ["p", "nobody"])
+def test_a_proxy_that_is_not_missing_is_not_forgotten(proxy: str) -> None:
+    machine = serving(1)
+    machine.tick(reading("p"))
+    machine.take(Ordered(machine.now, Order(OrderKind.FORGET, None, "2-1", proxy)))
+    assert ([], ["p"]) == (machine.emitted(Forget), list(machine.state.proxies))
+    assert ["not missing: nothing waits for it"] == [one.reasons[0] for one in machine.told() if one.kind == "order"]
 
 
 def test_a_close_lets_everything_go_below_the_minimum_and_starts_nothing() -> None:

@@ -54,7 +54,7 @@ def drawn(content: dict[str, Any]) -> str:
         "desired 4   serving 4   rps 38.25   in flight 7   held -",
         "38.2 rps at target 10",
         "proxy north: 7 in flight, 0 held",
-        "proxy south: silent",
+        "proxy south: silent, nothing is scaled down by choice; if it is gone for good: stoker forget south",
         "scaler one: acts, seen 0.5 s ago",
         "scaler two: waits, seen 1 s ago",
         "fault: backend shop3: not JSON: 'x'",
