@@ -14,6 +14,7 @@ from scaler.messages import (
     Closed,
     Deposed,
     Event,
+    Forget,
     Ordered,
     Publish,
     Refused,
@@ -120,7 +121,7 @@ class Watcher:
             return
         was, now = phases(before), phases(taken.state)
         released = [name for name in now if (was.get(name), now[name]) == (Phase.SERVING, Phase.DRAINING)]
-        silent = isinstance(event, Tick) and event.sighting is not None and bool(event.sighting.silent)
+        silent = isinstance(event, Tick) and bool(missing(event, taken))
         if released and not taken.state.closing:
             assert count(taken.state, Phase.SERVING) >= self.policy.sizes.min
             assert not silent, "a drain was chosen while a proxy is missing"
@@ -151,7 +152,7 @@ class Watcher:
             assert state.load is not None, "down on missing data"
             assert state.load.full, "down without a full window"
             assert event.sighting is not None
-            assert not event.sighting.silent, "down while a proxy is missing"
+            assert not missing(event, taken), "down while a proxy is missing"
             assert not state.paused
 
     def _told(self, before: State, event: Event, taken: Step) -> None:
@@ -184,6 +185,12 @@ class Watcher:
         else:
             expected = "IDLE" if len(serving) <= minimum else "UP"
         assert expected == state.fleet_state
+
+
+def missing(event: Tick, taken: Step) -> set[str]:
+    """The silent proxies but those that are forgotten in this very step."""
+    silent = event.sighting.silent if event.sighting else ()
+    return set(silent) - {effect.proxy for effect in taken.effects if isinstance(effect, Forget)}
 
 
 def event_decides(event: Event) -> bool:

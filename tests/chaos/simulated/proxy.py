@@ -1,0 +1,249 @@
+"""A proxy with its requests added up: what arrives, what is in flight where, what is held; and what it reports.
+
+It follows the contract of both data planes: it reports before it reads, keeps its snapshot without the store and in a
+file, never applies an older generation, and shows its gauges as they are after applying.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fleet.backend import Phase
+from fleet.errors import StoreUnavailableError
+from fleet.registry import ProxyReading
+from tests.chaos.simulated.engine import chance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fleet.registry import Snapshot
+    from tests.chaos.simulated.engine import Engine
+    from tests.chaos.simulated.server import Board
+    from tests.chaos.simulated.timeline import Timeline
+
+STEP_S = 1.0  # reports are half as frequent as a real proxy's, so that what the scaler sees is older, never newer
+HOLD_S = 30.0
+CLIENT_PATIENCE_S = 30.0
+HOLD_MAX = 1000
+SLOW_S = (1.0, 45.0)
+
+
+@dataclass(slots=True)
+class Proxy:
+    """`share` of the load is what comes in here. `serves`: requests pass; `agent`: it talks to the store.
+
+    An HAProxy serves on without its agent; a mitmproxy plane is one process. `refuses_news`: it never applies.
+    """
+
+    id: str
+    kind: str
+    seed: int
+    board: Board
+    engine: Engine
+    timeline: Timeline
+    arrived: Callable[[float, float], float]
+    answer_s: float
+    slow_share: float
+    wake: Callable[[], None]
+    share: float = 1.0
+    serves: bool = False
+    agent: bool = False
+    known: bool = False
+    refuses_news_until: float = 0.0
+    disk_full: bool = False
+    series: int = 0
+    life: int = 0
+    began: float = 0.0
+    at: float = 0.0
+    generation: int = 0
+    targets: tuple[str, ...] = ()
+    file: Snapshot | None = None
+    arrivals: float = 0.0
+    refused: dict[str, float] = field(default_factory=dict)
+    held: list[tuple[float, float]] = field(default_factory=list)
+    expired: float = 0.0
+    last_request: float = -1e9
+    last_report: float = -1e9
+    rate: float = 0.0
+    slow: dict[str, list[float]] = field(default_factory=dict)
+    left: dict[str, float] = field(default_factory=dict)
+    _slow_due: float = 0.0
+    _slow_count: int = 0
+    _applied: bool = False
+    _reported_held: bool = False
+
+    # Life -------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start it, or for a HAProxy that still serves its agent only."""
+        now = self.timeline.now
+        self.life += 1
+        self.known, self.agent, self._applied = False, True, False
+        if not self.serves:
+            self.serves, self.at = True, now
+            self.series, self.began, self.arrivals, self.refused = self.series + 1, now, 0.0, {}
+            self.generation, self.targets = 0, ()
+            self.held, self.slow, self.left = [], {}, {}
+            self._slow_due, self.rate = 0.0, 0.0
+        self._contact(start=True)
+        self._turn(self.life)
+
+    def kill(self, *, agent_only: bool = False) -> None:
+        """SIGKILL, of the agent alone or of all."""
+        self.advance()
+        self.agent = False
+        if not agent_only:
+            self.serves = False
+            self.slow, self.left, self.held, self.targets = {}, {}, [], ()
+
+    def leave(self) -> None:
+        """A clean end."""
+        self.kill()
+        try:
+            self.board.leave()
+        except StoreUnavailableError:
+            return
+
+    def _turn(self, life: int) -> None:
+        if life == self.life and self.agent:
+            self._contact()
+            self.timeline.after(STEP_S, lambda: self._turn(life))
+
+    def news(self, life: int) -> None:
+        """A publication was heard of."""
+        if life == self.life and self.agent:
+            self._contact()
+
+    def _contact(self, *, start: bool = False) -> None:
+        """Report, then read; after applying, report again."""
+        self.advance()
+        try:
+            self._report()
+            if self._refresh():
+                self._report()
+        except StoreUnavailableError:
+            if start and self.file is not None and not self._applied:
+                self._apply(self.file)
+
+    def _report(self) -> None:
+        held_news = self.held and not self._reported_held
+        flying = self.flying()
+        self.board.report(self._reading(flying), flying, self.refused)
+        self.known, self.last_report = True, self.timeline.now
+        self._reported_held = bool(self.held)
+        if held_news:
+            self.wake()
+
+
+    def _refresh(self) -> bool:
+        if not self.known or self.timeline.now < self.refuses_news_until:
+            return False
+        snapshot = self.board.snapshot()
+        if snapshot is None or (self._applied and snapshot.generation <= self.generation):
+            return False
+        self._apply(snapshot)
+        if not self.disk_full:
+            self.file = snapshot
+        return True
+
+    def _apply(self, snapshot: Snapshot) -> None:
+        now = self.timeline.now
+        targets = tuple(name for name, one in snapshot.backends.items() if one.phase is Phase.SERVING)
+        if self.rate > 0 or self.held:
+            self.left.update({name: now for name in self.targets if name not in targets})
+        for name in targets:
+            self.left.pop(name, None)
+        self.generation, self.targets, self._applied = snapshot.generation, targets, True
+        if self._open():
+            if self.held:
+                self.last_request = now
+            self.held = []
+
+    # Requests ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> list[str]:
+        containers, now = self.engine.containers, self.timeline.now
+        return [name for name in self.targets if name in containers and containers[name].listens(now)]
+
+    def advance(self) -> None:
+        """Let the requests since the last time arrive."""
+        now, since, self.at = self.timeline.now, self.at, self.timeline.now
+        if not self.serves or now <= since:
+            return
+        count = self.arrived(since, now) * self.share
+        self.rate = count / (now - since)
+        self._expire(now)
+        if count <= 0:
+            return
+        before, self.arrivals = self.arrivals, self.arrivals + count
+        if int(before) == int(self.arrivals):
+            return  # less than one request; it is added up
+        self.last_request = now
+        ways = self._open()
+        if len(ways) < len(self.targets):
+            each = max(1.0, count / len(self.targets))
+            for name in self.targets:
+                if name not in ways:
+                    self.refused[name] = self.refused.get(name, 0.0) + each
+        if ways:
+            self._send(ways, count, now)
+        elif sum(number for _, number in self.held) < HOLD_MAX:
+            self.held.append((now, count))
+
+    def _expire(self, now: float) -> None:
+        while self.held and self.held[0][0] < now - HOLD_S:
+            self.expired += self.held.pop(0)[1]
+
+    def _send(self, ways: list[str], count: float, now: float) -> None:
+        self.held = []
+        self._slow_due += count * self.slow_share
+        while self._slow_due >= 1:
+            self._slow_due -= 1
+            self._slow_count += 1
+            luck = chance(self.seed, self.id, self._slow_count)
+            ends = now + SLOW_S[0] + luck * (SLOW_S[1] - SLOW_S[0])
+            self.slow.setdefault(ways[self._slow_count % len(ways)], []).append(ends)
+        for name in ways:
+            container = self.engine.containers[name]
+            if container.mute[0] <= now < container.mute[1]:
+                waiting = self.slow.setdefault(name, [])
+                waiting.extend([now + CLIENT_PATIENCE_S] * min(20, max(1, int(count / len(ways)))))
+
+    def in_flight(self, name: str) -> int:
+        """How many requests are on that backend right now."""
+        now = self.timeline.now
+        container = self.engine.containers.get(name)
+        if container is None or not container.listens(now):
+            return 0
+        count = 0
+        if name in self.targets:
+            if self.rate > 0 and self.at - self.last_request < STEP_S:
+                count = max(1, round(self.rate * self.answer_s / len(self.targets)))
+        elif name in self.left and now < self.left[name] + self.answer_s:
+            count = 1
+        ends = self.slow.get(name)
+        if ends:
+            ends = self.slow[name] = [end for end in ends if end > now]
+            count += len(ends)
+        return count
+
+    def _reading(self, flying: Mapping[str, int]) -> ProxyReading:
+        """What it reports now."""
+        targets = self.targets
+        return ProxyReading(
+            self.id,
+            f"{self.id}-{self.series}",
+            uptime_ms=int((self.timeline.now - self.began) * 1000),
+            generation=self.generation,
+            arrivals=int(self.arrivals),
+            refused=sum(map(int, self.refused.values())),
+            in_flight=sum(flying.values()),
+            held=sum(max(1, int(number)) for _, number in self.held),
+            leaving={name: count for name, count in flying.items() if count and name not in targets},
+            outlives_agent=self.kind == "haproxy",
+        )
+
+    def flying(self) -> Mapping[str, int]:
+        """What is in flight, by backend."""
+        return {name: self.in_flight(name) for name in {*self.targets, *self.slow, *self.left}}

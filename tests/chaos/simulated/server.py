@@ -1,0 +1,222 @@
+"""The one store of the world, with a door for every scaler: cut, slow, down, wiped, restored, its clock stepped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from fleet.errors import RefusedError, StoreUnavailableError
+from fleet.memory import MemoryStore, Stored
+from fleet.registry import PROXY_TTL_S, Detail, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fleet.registry import Change, Happening, Lease, Memory, Order, ProxyReading, Snapshot, Summary
+    from tests.chaos.simulated.timeline import Timeline
+
+Answer = TypeVar("Answer")
+EPOCH_S = 1_800_000_000.0
+TIMEOUT_S = 1.0
+EVENTS_KEPT = 20
+
+
+class Witness(Protocol):
+    """Who is told what the store granted and took."""
+
+    def granted(self, lease: Lease) -> None: ...
+    def published(self, lease: Lease, change: Change, generation: int) -> None: ...
+    def written(self, lease: Lease, happenings: Sequence[Happening]) -> None: ...
+
+
+@dataclass(slots=True)
+class Server:
+    """The store's server. `run` is its run id; copies are what a disk or a replica holds."""
+
+    timeline: Timeline
+    witness: Witness
+    clock_s: float = EPOCH_S
+    run: int = 1
+    down_until: float = 0.0
+    slow_until: float = 0.0
+    delay_s: float = 0.0
+    cut_until: dict[str, float] = field(default_factory=dict)
+    memory: MemoryStore = field(init=False)
+    details: dict[str, tuple[Mapping[str, int], Mapping[str, float]]] = field(default_factory=dict)
+    _giver: int = 0
+    _copies: dict[float, Stored] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.memory = MemoryStore(self.clock)
+
+    def clock(self) -> float:
+        """Its own time, which may be stepped."""
+        return self.clock_s + self.timeline.now
+
+    def reachable(self, party: str) -> bool:
+        now = self.timeline.now
+        return now >= self.down_until and now >= self.cut_until.get(party, 0.0)
+
+    @property
+    def delay(self) -> float:
+        return self.delay_s if self.timeline.now < self.slow_until else 0.0
+
+    def keep(self, label: float) -> None:
+        """Make a copy, to be restored later."""
+        stored = self.memory._stored
+        self._copies[label] = replace(
+            stored,
+            scalers=dict(stored.scalers),
+            readings=dict(stored.readings),
+            orders=list(stored.orders),
+            events=list(stored.events),
+        )
+
+    def restore(self, label: float) -> None:
+        """Come back as another server with that copy."""
+        self.run += 1
+        self.memory._stored = self._copies[label]
+
+    def sight(self, *, detail: bool) -> Sighting:
+        """As MemoryStore.sight, on readings that were stored without their backends, which is cheaper."""
+        now, readings, silent, lasting = self.clock(), [], [], []
+        for proxy, (since, reading) in sorted(self.memory._stored.readings.items()):
+            if now < since + PROXY_TTL_S:
+                readings.append(reading)
+            else:
+                silent.append(proxy)
+                if reading.outlives_agent:
+                    lasting.append(proxy)
+        found = self._detail([one.id for one in readings]) if detail else None
+        return Sighting(tuple(readings), tuple(silent), lasting=frozenset(lasting), detail=found)
+
+    def _detail(self, proxies: list[str]) -> Detail:
+        in_flight, refused = Counter[str](), dict[str, Mapping[str, int]]()
+        for proxy in proxies:
+            flying, counts = self.details[proxy]
+            in_flight.update(flying)
+            if told := {name: int(count) for name, count in counts.items() if count >= 1}:
+                refused[proxy] = told
+        return Detail({name: count for name, count in in_flight.items() if count}, refused)
+
+    def acquire(self, scaler: str) -> Lease | None:
+        lease = self.memory.acquire(scaler)
+        if lease is None:
+            return None
+        settled, self._giver = lease.settled and self._giver == self.run, self.run
+        self.witness.granted(lease)
+        return replace(lease, settled=settled)
+
+
+@dataclass(slots=True)
+class Door:
+    """A scaler's side: Registry and Meter. `late` is told how long a call took."""
+
+    party: str
+    server: Server
+    late: Callable[[float], None]
+
+    def _ask(self, call: Callable[[], Answer]) -> Answer:
+        server = self.server
+        if not server.reachable(self.party):
+            if server.timeline.now >= server.down_until:
+                self.late(TIMEOUT_S)
+            raise StoreUnavailableError(f"no answer for {self.party}")
+        answer = call()
+        if delay_s := server.delay:
+            self.late(min(delay_s, TIMEOUT_S))
+            if delay_s > TIMEOUT_S:  # it was done, but nobody knows
+                raise StoreUnavailableError("the answer came too late")
+        return answer
+
+    def acquire(self, scaler: str) -> Lease | None:
+        return self._ask(lambda: self.server.acquire(scaler))
+
+    def renew(self, lease: Lease) -> bool:
+        return self._ask(lambda: self.server.memory.renew(lease))
+
+    def release(self, lease: Lease) -> None:
+        self._ask(lambda: self.server.memory.release(lease))
+
+    def publish(self, lease: Lease, change: Change) -> int:
+        def call() -> int | RefusedError:
+            try:
+                generation = self.server.memory.publish(lease, change)
+            except RefusedError as error:
+                return error
+            del self.server.memory._stored.events[:-EVENTS_KEPT]
+            self.server.witness.published(lease, change, generation)
+            return generation
+
+        return _or_raise(self._ask(call))
+
+    def overwritten(self) -> str:
+        return self._ask(self.server.memory.overwritten)
+
+    def summarise(self, lease: Lease, summary: Summary) -> None:
+        self._fenced(lease, lambda: self.server.memory.summarise(lease, summary), ())
+
+    def record(self, lease: Lease, happenings: Sequence[Happening]) -> None:
+        self._fenced(lease, lambda: self.server.memory.record(lease, happenings), happenings)
+        del self.server.memory._stored.events[:-EVENTS_KEPT]
+
+    def _fenced(self, lease: Lease, write: Callable[[], None], told: Sequence[Happening]) -> None:
+        def call() -> RefusedError | None:
+            try:
+                write()
+            except RefusedError as error:
+                return error
+            self.server.witness.written(lease, told)
+            return None
+
+        _or_raise(self._ask(call))
+
+    def recall(self) -> Memory:
+        return self._ask(self.server.memory.recall)
+
+    def orders(self, after: str) -> Sequence[Order]:
+        return self._ask(lambda: self.server.memory.orders(after))
+
+    def sight(self, *, detail: bool) -> Sighting:
+        return self._ask(lambda: self.server.sight(detail=detail))
+
+    def forget(self, proxy: str) -> None:
+        self._ask(lambda: self.server.memory.forget(proxy))
+
+    def wakes(self) -> Iterator[None]:
+        raise NotImplementedError("wakes come through the world")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _or_raise(answer: Answer | RefusedError) -> Answer:
+    if isinstance(answer, RefusedError):
+        raise answer
+    return answer
+
+
+@dataclass(slots=True)
+class Board:
+    """A proxy's side. Calls raise StoreUnavailableError; a slow server counts as one that answers late."""
+
+    party: str
+    server: Server
+
+    def _reach(self) -> Server:
+        if not self.server.reachable(self.party) or self.server.delay > TIMEOUT_S:
+            raise StoreUnavailableError(f"no answer for {self.party}")
+        return self.server
+
+    def snapshot(self) -> Snapshot | None:
+        return self._reach().memory._stored.snapshot
+
+    def report(self, reading: ProxyReading, flying: Mapping[str, int], refused: Mapping[str, float]) -> None:
+        server = self._reach()
+        server.details[reading.id] = flying, dict(refused)
+        server.memory._stored.readings[reading.id] = server.clock(), reading
+
+    def leave(self) -> None:
+        self._reach().memory._stored.readings.pop(self.party, None)

@@ -1,0 +1,119 @@
+"""Every step of every scaler, held against the rules of the machine and against the truth of the world."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleet.backend import Phase
+from scaler.messages import Adopted, Publish, Report, Start, Stop, Tick
+from tests.chaos.simulated.model import BrokenError
+from tests.scaler.invariants import Watcher, acting
+
+if TYPE_CHECKING:
+    from scaler.messages import Event
+    from scaler.state import Policy, State
+    from scaler.turn import Step
+    from tests.chaos.simulated.model import Model
+    from tests.chaos.simulated.scaler_process import ScalerProcess
+
+QUIET_SLACK_S = 2.0
+
+
+class StepWatcher:
+    """One for each life of a scaler."""
+
+    def __init__(self, policy: Policy, model: Model, most_rps: MostRps) -> None:
+        self._policy = policy
+        self._model = model
+        self._most_rps = most_rps
+        self._rules = Watcher(policy)
+        self._steps = 0
+
+    def __call__(self, process: ScalerProcess, before: State, event: Event, taken: Step) -> None:
+        """Check one step; where nothing moved, nothing was decided and nothing is done, little can be wrong."""
+        model, after = self._model, taken.state
+        model.checked["steps"] += 1
+        quiet = (
+            after.instances is before.instances
+            and after.desired == before.desired
+            and all(isinstance(effect, Report) for effect in taken.effects)
+        )
+        try:
+            if not quiet:
+                self._all(before, event, taken)
+            elif taken.effects and not acting(after, event.now):
+                raise model.broken("one acts", f"{process.name} writes outside its term")  # noqa: TRY301
+        except BrokenError:
+            raise
+        except AssertionError as error:
+            raise model.broken("the machine's rules", f"{process.name}, {type(event).__name__}: {error}") from error
+        if not quiet:
+            self._choice(process, before, event, taken)
+        if isinstance(event, Tick) and event.sighting and after.load is not None and after.load.stable_rps:
+            self._rate(process, after.load.stable_rps)
+
+    def _all(self, before: State, event: Event, taken: Step) -> None:
+        rules, model = self._rules, self._model
+        rules.accepted = {} if model.lost_at >= model.published_at else model.registry
+        rules._effects(event, taken)
+        rules._moves(before, event, taken)
+        rules._drains(before, event, taken)
+        rules._limits(before, event, taken)
+        rules._told(before, event, taken)
+        rules._state_named(event, taken)
+        if any(isinstance(effect, Publish | Start | Stop) for effect in taken.effects):
+            assert acting(taken.state, event.now), "it acts outside its term"
+
+    def _choice(self, process: ScalerProcess, before: State, event: Event, taken: Step) -> None:
+        """A way down that was chosen: on full knowledge, and to nothing only from idleness."""
+        if isinstance(event, Adopted):
+            return
+        chosen = [
+            name
+            for name, one in taken.state.instances.items()
+            if one.phase is Phase.DRAINING
+            and name in before.instances
+            and before.instances[name].phase is Phase.SERVING
+        ]
+        if not chosen:
+            return
+        model = self._model
+        if missing := model.missing():
+            raise model.broken("a missing proxy delays scale-down", f"{process.name} drains {chosen}: {missing}")
+        serving = sum(one.phase is Phase.SERVING for one in taken.state.instances.values())
+        if serving == 0 and taken.state.manual is None:
+            window_s = self._policy.sizes.stable_window_s - QUIET_SLACK_S
+            if busy := model.busy(window_s):
+                raise model.broken("to zero only when idle", f"{process.name} drains {chosen}: {busy} had requests")
+
+    def _rate(self, process: ScalerProcess, rps: float) -> None:
+        now, window_s = self._model.timeline.now, self._policy.sizes.stable_window_s
+        most = self._most_rps(now - window_s - 20.0, now)
+        if rps > most * 1.3 + 3.0:
+            raise self._model.broken("rates do not jump", f"{process.name} sees {rps:.1f} rps of {most:.1f} at most")
+
+
+class MostRps:
+    """The largest true rate within a span."""
+
+    def __init__(self, load: tuple[tuple[float, float], ...]) -> None:
+        self._load = load
+
+    def __call__(self, begin: float, end: float) -> float:
+        most, since = 0.0, 0.0
+        for rate, until in self._load:
+            if since <= end and until >= begin and rate > most:
+                most = rate
+            since = until
+        return most
+
+    def arrived(self, begin: float, end: float) -> float:
+        """How many requests came in that time."""
+        total, since = 0.0, 0.0
+        for rate, until in self._load:
+            if until > begin:
+                total += rate * (min(end, until) - max(begin, since))
+                if until >= end:
+                    break
+            since = until
+        return total

@@ -1,0 +1,357 @@
+"""Scalers, proxies, hosts and the store of one simulated run, and what the faults do to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleet.backend import Phase
+from fleet.registry import Order, OrderKind
+from tests.chaos.simulated.engine import NEVER, Container, Engine
+from tests.chaos.simulated.model import Model
+from tests.chaos.simulated.plan import CALM_S, Fault, Plan
+from tests.chaos.simulated.proxy import Proxy
+from tests.chaos.simulated.scaler_process import ScalerProcess
+from tests.chaos.simulated.server import Board, Server
+from tests.chaos.simulated.steps import MostRps, StepWatcher
+from tests.chaos.simulated.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fleet.registry import Change, Happening, Lease
+    from scaler.messages import Event
+    from scaler.state import State
+    from scaler.turn import Step
+
+# A trap that finds no such moment is sprung after so long.
+TRAP_S = 40.0
+TAKE_OVER_S = 10.0
+UNSETTLED_S = 6.0
+REST_S = 60.0
+NEWS_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run came to."""
+
+    steps: int
+    published: int
+    started: int
+    stopped: int
+    terms: int
+
+
+class World:
+    """One run of a plan; `run` raises BrokenError at the first promise that does not hold."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.policy = plan.policy()
+        self.timeline = Timeline()
+        self.load = MostRps(plan.load)
+        self.model = Model(self.policy, self.timeline)
+        self.engine = Engine(plan, self.timeline, self.model)
+        self.server = Server(self.timeline, self)
+        self.scalers = {
+            name: ScalerProcess(name, self.policy, self.server, self.engine, self.timeline, self._watch)
+            for name in (f"scaler{number + 1}" for number in range(plan.scalers))
+        }
+        self.proxies = {
+            name: Proxy(
+                name,
+                kind,
+                plan.seed,
+                Board(name, self.server),
+                self.engine,
+                self.timeline,
+                self.load.arrived,
+                plan.answer_s,
+                plan.slow_share,
+                lambda name=name: self._wake(name),  # type: ignore[misc]
+            )
+            for name, kind in ((f"proxy{number + 1}", kind) for number, kind in enumerate(plan.proxies))
+        }
+        self.model.proxies = self.proxies
+        self._watchers: dict[tuple[str, int], StepWatcher] = {}
+        self._able_since: dict[str, float] = {}
+        self._disturbed_until = 0.0
+
+    def run(self) -> Result:
+        """Let the hour pass."""
+        at = self.timeline.at
+        for number, scaler in enumerate(self.scalers.values()):
+            at(0.1 + 0.37 * number, scaler.begin)
+        for number, proxy in enumerate(self.proxies.values()):
+            at(0.3 * number, lambda proxy=proxy: self._begin_proxy(proxy))  # type: ignore[misc]
+        for fault in self.plan.faults:
+            if fault.kind in {"store-old", "store-failover"}:
+                at(fault.at - fault.lasts_s, lambda fault=fault: self.server.keep(fault.at))  # type: ignore[misc]
+            at(fault.at, lambda fault=fault: FAULTS[fault.kind](self, fault))  # type: ignore[misc]
+        at(1.0, self._every_second)
+        self.timeline.run(self.plan.until_s)
+        counted = self.model.checked
+        return Result(
+            counted["steps"], counted["published"], counted["started"], counted["stopped"], counted["granted"]
+        )
+
+    # Who tells whom ---------------------------------------------------------------------------------------------
+
+    def granted(self, lease: Lease) -> None:
+        self.model.granted(lease)
+
+    def written(self, lease: Lease, happenings: Sequence[Happening]) -> None:
+        self.model.written(lease, happenings)
+
+    def published(self, lease: Lease, change: Change, generation: int) -> None:
+        self.model.published(lease, change, generation)
+        for number, proxy in enumerate(self.proxies.values()):
+            life = proxy.life
+            delay_s = NEWS_S * (1 + number) + self.server.delay
+            self.timeline.after(delay_s, lambda proxy=proxy, life=life: proxy.news(life))  # type: ignore[misc]
+
+    def _watch(self, process: ScalerProcess, before: State, event: Event, taken: Step) -> None:
+        key = process.name, process.life
+        watcher = self._watchers.get(key)
+        if watcher is None:
+            watcher = self._watchers[key] = StepWatcher(self.policy, self.model, self.load)
+        watcher(process, before, event, taken)
+
+    def _wake(self, party: str) -> None:
+        for scaler in self.scalers.values():
+            if self.server.reachable(scaler.name) and self.server.reachable(party):
+                self.timeline.after(0.002, scaler.wake)
+
+    def _begin_proxy(self, proxy: Proxy) -> None:
+        for one in self.proxies.values():
+            one.advance()
+        proxy.begin()
+        self.share()
+
+    def share(self) -> None:
+        """Clients go to the proxies that take connections."""
+        serving = sum(one.serves for one in self.proxies.values())
+        for one in self.proxies.values():
+            one.advance()
+            one.share = 1 / serving if serving else 0.0
+
+    # What must hold all the time, and at the end ----------------------------------------------------------------
+
+    def _every_second(self) -> None:
+        now = self.timeline.now
+        self._take_over(now)
+        if now >= self.plan.until_s - REST_S and self.plan.until_s >= CALM_S:
+            self._at_rest()
+        self.timeline.at(now + 1.0, self._every_second)
+
+    def disturb(self, seconds: float) -> None:
+        """For so long, and a little more, a take-over may be slow."""
+        self._disturbed_until = max(self._disturbed_until, self.timeline.now + seconds)
+
+    def _take_over(self, now: float) -> None:
+        """Somebody acts, at the latest 10 s after somebody could."""
+        acting = any(
+            one.alive and one.state.adopted and one.state.term is not None and one.now() < one.state.term.act_until
+            for one in self.scalers.values()
+        )
+        for one in self.scalers.values():
+            able = one.alive and not one.paused and self.server.reachable(one.name) and self.server.delay < 1
+            if acting or not able or now < self._disturbed_until:
+                self._able_since.pop(one.name, None)
+            elif now - self._able_since.setdefault(one.name, now) > TAKE_OVER_S + UNSETTLED_S:
+                raise self.model.broken("take-over within 10 s", f"{one.name} could act and nobody does")
+
+    def _at_rest(self) -> None:
+        """After the last fault: everything that runs is listed and serves, and every proxy knows it."""
+        model, now = self.model, self.timeline.now
+        listed = {name: str(one.phase) for name, one in model.registry.items()}
+        there = {name: "serving" if one.answers(now) else "broken" for name, one in self.engine.containers.items()}
+        if listed != there:
+            raise model.broken("it comes to rest", f"listed {listed}, there {there}")
+        serving = set(listed)
+        for proxy in self.proxies.values():
+            if proxy.generation != model.generation or set(proxy.targets) != serving or proxy.held:
+                raise model.broken("it comes to rest", f"{proxy.id} sends to {proxy.targets} of {sorted(serving)}")
+        sizes, rate = self.policy.sizes, self.plan.load[-1][0]
+        need = min(max(rate / (sizes.target_rps or 1.0), sizes.min), sizes.max)
+        if abs(len(serving) - need) >= max(1.0, 0.1 * len(serving) + 0.5) and not (need < 1 and len(serving) == 1):
+            raise model.broken("it comes to rest", f"{len(serving)} serve, {need:.1f} are needed for {rate} rps")
+        if rate == 0 and sizes.min == 0 and serving:
+            raise model.broken("it comes to rest", f"{sorted(serving)} serve though nothing arrives")
+
+
+# Faults -------------------------------------------------------------------------------------------------------------
+
+
+def _kill(world: World, fault: Fault) -> None:
+    scaler = world.scalers[fault.target]
+
+    def happen() -> None:
+        scaler.kill()
+        world.timeline.after(fault.lasts_s, lambda: None if scaler.alive else scaler.begin())
+
+    scaler.trap(fault.how, happen)
+    world.timeline.after(TRAP_S, scaler.spring)
+
+
+def _pause(world: World, fault: Fault) -> None:
+    scaler = world.scalers[fault.target]
+
+    def happen() -> None:
+        life = scaler.life
+        scaler.pause()
+        world.timeline.after(fault.lasts_s, lambda: scaler.resume() if scaler.life == life else None)
+
+    scaler.trap(fault.how, happen)
+    world.timeline.after(TRAP_S, scaler.spring)
+
+
+def _store_wiped(world: World, fault: Fault) -> None:
+    del fault
+    world.server.memory.wipe()
+    world.model.lost()
+
+
+def _store_back(world: World, fault: Fault) -> None:
+    """Old data, or a replica that had not got the last writes; other servers both."""
+    world.server.restore(fault.at)
+    world.server.down_until = world.timeline.now + (2.0 if fault.kind == "store-failover" else 1.0)
+    world.model.lost()
+
+
+def _store_slow(world: World, fault: Fault) -> None:
+    world.server.slow_until, world.server.delay_s = world.timeline.now + fault.lasts_s, float(fault.how)
+
+
+def _until(table: dict[str, float], world: World, fault: Fault) -> None:
+    table[fault.target] = max(table.get(fault.target, 0.0), world.timeline.now + fault.lasts_s)
+
+
+def _engine(world: World, fault: Fault) -> None:
+    engine = world.engine
+    world.disturb(fault.lasts_s + 30.0)
+    if fault.kind == "engine-hung":
+        _until(engine.hung_until, world, fault)
+        return
+    _until(engine.silent_until, world, fault)
+    if fault.how == "dead":
+        for one in engine.containers.values():
+            if one.host == fault.target:
+                one.dead_at = min(one.dead_at, world.timeline.now)
+
+
+def _reboot(world: World, fault: Fault) -> None:
+    world.disturb(fault.lasts_s + 30.0)
+    world.engine.reboot(fault.target, fault.lasts_s)
+
+
+def _victim(world: World, fault: Fault) -> Container | None:
+    serving = [
+        one
+        for name, one in world.engine.containers.items()
+        if name in world.model.registry and world.model.registry[name].phase is Phase.SERVING
+    ]
+    return serving[int(fault.target) % len(serving)] if serving else None
+
+
+def _instance(world: World, fault: Fault) -> None:
+    victim, now = _victim(world, fault), world.timeline.now
+    if victim is None:
+        return
+    span = (now, now + fault.lasts_s)
+    match fault.kind:
+        case "instance-killed":
+            victim.dead_at = min(victim.dead_at, now)
+        case "instance-mute":
+            victim.mute = span
+        case _:
+            victim.bad = span
+
+
+def _everywhere(world: World, fault: Fault) -> None:
+    names = {
+        "outage": "outage_until",
+        "starts-fail": "fail_until",
+        "starts-stuck": "stuck_until",
+        "starts-crash": "crash_until",
+    }
+    setattr(world.engine, names[fault.kind], world.timeline.now + fault.lasts_s)
+
+
+def _proxy(world: World, fault: Fault) -> None:
+    proxy = world.proxies[fault.target]
+    if fault.kind == "proxy-restart":
+        proxy.leave()
+    else:
+        proxy.kill(agent_only=fault.kind == "agent-killed")
+    world.share()
+    world.timeline.after(fault.lasts_s, lambda: None if proxy.agent else world._begin_proxy(proxy))
+
+
+def _noack(world: World, fault: Fault) -> None:
+    world.proxies[fault.target].refuses_news_until = world.timeline.now + fault.lasts_s
+
+
+def _clock(world: World, fault: Fault) -> None:
+    if fault.target == "server":
+        world.server.clock_s += float(fault.how)
+        world.model.clock_went_back = world.model.clock_went_back or float(fault.how) < 0
+    else:
+        for scaler in world.scalers.values():
+            scaler.machine_clock_s += float(fault.how)
+
+
+def _disk(world: World, fault: Fault) -> None:
+    def full(yes: bool) -> None:  # noqa: FBT001
+        for proxy in world.proxies.values():
+            proxy.disk_full = yes
+
+    full(True)
+    world.timeline.after(fault.lasts_s, lambda: full(False))
+
+
+def _order(world: World, fault: Fault) -> None:
+    """A person orders, and takes the order back; where the store does not answer, they try again."""
+
+    def place(order: Order) -> None:
+        if world.server.reachable("person"):
+            world.server.memory.place(order)
+        else:
+            world.timeline.after(1.0, lambda: place(order))
+
+    scale = fault.kind == "scale"
+    place(Order(OrderKind.SCALE, int(fault.how)) if scale else Order(OrderKind.PAUSE))
+    back = Order(OrderKind.AUTO if scale else OrderKind.RESUME)
+    world.timeline.after(fault.lasts_s, lambda: place(back))
+
+
+FAULTS = {
+    "kill": _kill,
+    "pause": _pause,
+    "store-down": lambda world, fault: setattr(world.server, "down_until", world.timeline.now + fault.lasts_s),
+    "store-wiped": _store_wiped,
+    "store-old": _store_back,
+    "store-failover": _store_back,
+    "store-slow": _store_slow,
+    "cut": lambda world, fault: _until(world.server.cut_until, world, fault),
+    "engine-silent": _engine,
+    "engine-restart": _engine,
+    "engine-hung": _engine,
+    "reboot": _reboot,
+    "instance-killed": _instance,
+    "instance-mute": _instance,
+    "instance-bad": _instance,
+    "outage": _everywhere,
+    "starts-fail": _everywhere,
+    "starts-stuck": _everywhere,
+    "starts-crash": _everywhere,
+    "proxy-killed": _proxy,
+    "proxy-restart": _proxy,
+    "agent-killed": _proxy,
+    "proxy-noack": _noack,
+    "clock-step": _clock,
+    "disk-full": _disk,
+    "scale": _order,
+    "paused": _order,
+}
