@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fleet.registry import ProxyReading, Snapshot
 from fleet.settings import Settings
+from haproxy.crashes import Crashes
 from haproxy.errors import HaproxyError
 from haproxy.keeper import Keeper
 from haproxy.model import slots_for, targets_of
@@ -46,6 +47,7 @@ class Agent:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     held_news: bool = False
     generation: int = 0
+    crashes: Crashes | None = None
     _snapshot: Snapshot | None = None
     _applied: int = 0
     _serving: frozenset[str] = frozenset()
@@ -72,6 +74,8 @@ class Agent:
     def apply(self, snapshot: Snapshot) -> None:
         """Wanted from now on; applied by the next turn."""
         self._snapshot = snapshot
+        if self.crashes is not None:
+            self.crashes.know(snapshot)
         self.changed.set()
 
     async def begin(self) -> None:
@@ -104,6 +108,8 @@ class Agent:
         new_worker = await self.workers.look(detail=detail)
         if detail:
             self._detail_at = now + DETAIL_S
+            if self.crashes is not None:
+                self.crashes.notice({name: one.errors for name, one in self.ledger.backends.items()})
         if new_worker:
             self._found()
         self._read_files(now)
@@ -208,7 +214,7 @@ class Agent:
             "slots_free": sum(not slot.enabled and slot.name not in self.workers.busy_slots for slot in slots),
             "old_workers": len(self.workers.old),
             "worker": self.workers.current.pid if self.workers.current else None,
-        }
+        } | (self.crashes.figures() if self.crashes else {})
 
     def _ask_about_refusals(self) -> None:
         """HAProxy counts what timed out with what was refused; whether it was refused now, a connection tells."""

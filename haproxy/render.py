@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fleet.errors import SettingsError
 from fleet.reserved import HINTS, PATTERN
+from haproxy.failure_log import LOG_FORMAT
 from haproxy.model import BACKEND, FRONTEND, Slot
 from haproxy.sections import marks_of, marks_text, server_lines
 
@@ -55,6 +56,11 @@ class Places:
     config: Path
     stats: Path
     master: Path
+
+    @property
+    def failures(self) -> Path:
+        """Where the agent hears of requests that failed."""
+        return self.stats.with_name("failed.sock")
 
     @property
     def lock(self) -> Path:
@@ -118,13 +124,15 @@ def _values(settings: Settings) -> dict[str, Any]:
         "stats_socket": _path("haproxy.sockets_dir", places(settings).stats),
         "hold_lua": _path("the folder of this package", TEMPLATES / "hold.lua"),
         "access_log": own.access_log,
+        "failures_socket": _path("haproxy.sockets_dir", places(settings).failures),
+        "log_format": LOG_FORMAT,
         "bind": _bind(proxy.listen_address, proxy.listen_port),
         "certificate": _path("haproxy.certificate", own.certificate) if own.certificate else None,
         "certificate_mark": _certificate_mark(own.certificate) if own.certificate else None,
         "scheme": "https" if own.certificate else "http",
         "reserved": PATTERN,
         "reserved_hints": HINTS,
-        "profile_share": round(1_000_000 * own.profile_share),
+        "profile_share": round(1_000_000 * settings.crashes.profile_share),
         "trusted": proxy.trusted_proxies,
         "hold_max": proxy.hold_max,
         "hold_s": f"{proxy.hold_s:g}",

@@ -18,6 +18,7 @@ from haproxy.agent import Agent
 from haproxy.binary import find_binary
 from haproxy.config_file import ConfigFile
 from haproxy.control import serving_worker
+from haproxy.crashes import open_crashes
 from haproxy.errors import HaproxyError
 from haproxy.keeper import Keeper
 from haproxy.ledger import boot_id, read_ledger
@@ -74,12 +75,14 @@ async def _run(settings: Settings) -> None:
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, agent.look_at_files)
     await agent.begin()
-    loops = [loop.create_task(presence.run()), loop.create_task(agent.run()), loop.create_task(_ended(ended))]
     try:
-        done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
-        for over in done:
-            over.result()
-        await end(loops, every_s=0.1)
+        async with open_crashes(settings, agent.id, places(settings).failures, log.info) as agent.crashes:
+            forever = (presence.run(), agent.run(), agent.crashes.run(), _ended(ended))
+            loops = [loop.create_task(each) for each in forever]
+            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for over in done:
+                over.result()
+            await end(loops, every_s=0.1)
         if await serving_worker(places(settings)) is None and not agent.workers.old:
             await presence.leave()
             log.info("ended with HAProxy")

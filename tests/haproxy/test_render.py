@@ -38,7 +38,7 @@ CASES: dict[str, dict[str, object]] = {
         "haproxy.max_connections": 5000,
         "haproxy.access_log": "127.0.0.1:514",
         "haproxy.sticky_cookie": "STICKY",
-        "haproxy.profile_share": 0.25,
+        "crashes.profile_share": 0.25,
         "haproxy.slow_start_s": 10,
         "haproxy.max_in_flight": 40,
         "haproxy.check": "http",

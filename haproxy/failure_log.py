@@ -1,0 +1,77 @@
+"""What HAProxy logs of a request that failed: the format that it is given, and a line read back with suspicion."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from fleet.crash import Symptom
+
+# HAProxy's own format of HTTP logs, and after it the instance's address and the request's id.
+LOG_FORMAT = (
+    "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r"
+    " %si:%sp %[var(txn.stoker_id)]"
+)
+LINE = re.compile(
+    r"\S+ \[[^]]*\] \S+ [^ /]+/(?P<server>\S+) (?:-?\d+/){4}\+?(?P<duration_ms>-?\d+) (?P<status>\d{3}) \+?\d+ .*?"
+    r" (?P<ended>[A-Za-z-]{2})[A-Za-z-]{2} (?:\+?\d+/){4}\+?\d+ \d+/\d+ .*"
+    r'"(?P<method>[^" ]{1,40}) (?P<target>[^" ]*)[^"]*" (?P<address>\S+):(?P<port>\d+) (?P<id>[0-9a-f]{32})',
+    re.DOTALL,
+)
+# HAProxy writes a character that could end a field as # and two digits; a target holds no other #.
+ESCAPED = re.compile(r"#([0-9A-F]{2})")
+NO_SERVER = "<NOSRV>"
+LONGEST_PATH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A request that failed. `sent` says that it reached the instance at `place`, which may then know more of it."""
+
+    id: str
+    place: tuple[str, int]
+    method: str
+    path: str
+    status: int
+    symptom: Symptom
+    duration_ms: float
+    sent: bool
+
+
+def read_line(line: bytes) -> Logged | None:
+    """The failed request of a logged line; None for what did not fail, or for what no instance had to do with."""
+    found = LINE.fullmatch(line.decode("latin-1").rstrip("\n"))
+    if found is None or found["server"] == NO_SERVER:
+        return None
+    status, ended = int(found["status"]), found["ended"]
+    symptom = _symptom(status, ended)
+    if symptom is None:
+        return None
+    return Logged(
+        id=found["id"],
+        place=(found["address"], int(found["port"])),
+        method=found["method"],
+        path=_path(found["target"]),
+        status=status,
+        symptom=symptom,
+        duration_ms=float(found["duration_ms"]),
+        sent=ended[1] not in "CQ",
+    )
+
+
+def _symptom(status: int, ended: str) -> Symptom | None:
+    """`ended` is who ended it, a letter, and when: in the connection, the queue, the head or the data."""
+    who, when = ended[0], ended[1]
+    if when == "D" and who not in "Cc":
+        return Symptom.BROKEN
+    if status < 500:
+        return None
+    return Symptom.STATUS if who in "-Cc" else Symptom.ABORTED
+
+
+def _path(target: str) -> str:
+    """Without a query, which may hold secrets, and without what an HTTP/2 client puts before the path."""
+    path = target.partition("?")[0]
+    if not path.startswith("/"):
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    return ESCAPED.sub(lambda code: chr(int(code[1], 16)), path)[:LONGEST_PATH]

@@ -1,0 +1,218 @@
+"""Crashes behind a real HAProxy of both versions: they are listed at once, with what the app kept of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack, asynccontextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fleet.backend import Backend, Phase
+from fleet.crash import Crash, Symptom
+from fleet.store.opening import open_crash_desk
+from tests.haproxy.crashing_app import TOKEN, CrashingApp, crashing_app
+from tests.haproxy.rig import Client, Rig, on_both, rig
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from fleet.embedded import EmbeddedValkey
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
+
+LISTED_S = 1.0
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOKER_PROFILE_TOKEN", TOKEN)
+
+
+@asynccontextmanager
+async def crashing(
+    valkey: EmbeddedValkey, fleet: str, binary: str, **options: object
+) -> AsyncIterator[tuple[Rig, CrashingApp]]:
+    """A plane with one app that crashes."""
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(crashing_app("production1"))
+        plane = await stack.enter_async_context(rig(valkey, fleet, binary, policy_max=10, **options))
+        await plane.applied(plane.publish({"production1": app.url}))
+        yield plane, app
+
+
+async def ask(plane: Rig, path: str, *headers: str) -> bytes:
+    """One request on a connection of its own; all that came back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", plane.port)
+    lines = (f"GET {path} HTTP/1.1", "Host: app.test", "Connection: close", *headers, "", "")
+    writer.write("\r\n".join(lines).encode())
+    answer = await reader.read(-1)
+    writer.close()
+    return answer
+
+
+async def listed(plane: Rig, holds: Callable[[tuple[Crash, ...]], bool], within_s: float = 10.0) -> tuple[Crash, ...]:
+    """The crashes, once it holds of them."""
+    desk, deadline = open_crash_desk(plane.settings), monotonic() + within_s
+    try:
+        while not holds(found := desk.crashes(limit=2000).crashes):
+            assert monotonic() < deadline, found
+            await asyncio.sleep(0.01)
+        return found
+    finally:
+        desk.close()
+
+
+def settled(count: int) -> Callable[[tuple[Crash, ...]], bool]:
+    """So many are there, and of each it is known what came of it."""
+    return lambda crashes: len(crashes) == count and all(one.capture or one.reason for one in crashes)
+
+
+@on_both
+async def test_a_crash_is_listed_with_its_exception_within_a_second(
+    valkey: EmbeddedValkey, fleet_name: str, binary: str
+) -> None:
+    async with crashing(valkey, fleet_name, binary) as (plane, app):
+        assert b" 500 " in (await ask(plane, "/raise?secret=1"))[:20]
+        [crash] = await listed(plane, settled(1), LISTED_S)
+        seen = crash.failure
+        assert (Symptom.STATUS, "GET", "/raise", 500) == (seen.failure, seen.method, seen.path, seen.status)
+        assert ("haproxy", "production1") == (seen.plane, seen.backend)
+        assert crash.capture is not None
+        assert "ZeroDivisionError" == crash.capture.exception
+        assert [app.seen[0].headers["x-stoker-request"]] == [seen.id]
+        desk = open_crash_desk(plane.settings)
+        kept = json.loads(desk.document(seen.id) or b"")
+        desk.close()
+        assert ("haproxy", "production1", "status") == tuple(
+            kept["proxy"][key] for key in ("plane", "backend", "failure")
+        )
+        await asyncio.sleep(0.1)
+        assert [seen.id] == app.removed
+        assert 1 == app.asked.count(("GET", f"/__stoker/profiles/{seen.id}"))
+
+
+@on_both
+async def test_every_way_of_failing_is_written_down_once(valkey: EmbeddedValkey, fleet_name: str, binary: str) -> None:
+    async with crashing(valkey, fleet_name, binary) as (plane, app):
+        for path in ("/", "/raise", "/late", "/nothing", "/drop", "/break", "/garbage", "/huge", "/raise"):
+            await ask(plane, path)
+        found = await listed(plane, settled(8))
+        told = {one.failure.path: (str(one.failure.failure), one.capture is not None) for one in found}
+        assert {
+            "/raise": ("status", True),
+            "/late": ("status", True),
+            "/nothing": ("status", False),
+            "/drop": ("aborted", False),
+            "/break": ("broken", True),
+            "/garbage": ("status", False),
+            "/huge": ("status", False),
+        } == told
+        reasons = {one.failure.path: one.reason for one in found}
+        assert "the app kept nothing of it" == reasons["/nothing"]
+        assert "the app's document: not a crash document of version 1" == reasons["/garbage"]
+        assert "more than 8388608 bytes" in reasons["/huge"]
+        assert 9 == len(app.seen)
+
+
+@on_both
+async def test_a_client_has_no_way_to_the_profiles_and_no_say_in_the_headers(
+    valkey: EmbeddedValkey, fleet_name: str, binary: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STOKER_CRASHES__PROFILE_SHARE", "1.0")
+    async with crashing(valkey, fleet_name, binary) as (plane, app):
+        forged = ("x-stoker-request: forged", "X-Stoker-Profile: forged", f"x-stoker-token: {TOKEN}")
+        assert b" 404 " in (await ask(plane, "/__stoker/profiles", *forged))[:20]
+        assert [] == app.asked
+        await ask(plane, "/", *forged)
+        headers = app.seen[0].headers
+        assert [TOKEN] == headers.getall("x-stoker-profile")
+        assert 32 == len(headers["x-stoker-request"])
+        assert "x-stoker-token" not in headers
+        assert TOKEN not in plane.where.config.read_text()
+
+
+@on_both
+async def test_without_a_token_failures_are_listed_and_no_app_is_asked(
+    valkey: EmbeddedValkey, fleet_name: str, binary: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STOKER_PROFILE_TOKEN")
+    monkeypatch.setenv("STOKER_CRASHES__PROFILE_SHARE", "1.0")
+    async with crashing(valkey, fleet_name, binary) as (plane, app):
+        await ask(plane, "/raise")
+        [crash] = await listed(plane, lambda found: len(found) == 1, LISTED_S)
+        assert (None, "") == (crash.capture, crash.reason)
+        assert "x-stoker-profile" not in app.seen[0].headers
+        assert [] == app.asked
+        assert "no app is asked for profiles" in plane.log()
+
+
+@on_both
+async def test_failures_are_heard_over_reloads_of_haproxy_and_restarts_of_the_agent(
+    valkey: EmbeddedValkey, fleet_name: str, binary: str
+) -> None:
+    async with crashing(valkey, fleet_name, binary) as (plane, app):
+        await plane.reload()
+        await ask(plane, "/raise")
+        await listed(plane, settled(1), LISTED_S)
+        plane.stop_agent()
+        await ask(plane, "/raise")
+        app.age_s = 60.0
+        plane.start_agent()
+        [_, crash] = await listed(plane, settled(2), 15.0)
+        assert (Symptom.RAISED, "/orders/1") == (crash.failure.failure, crash.failure.path)
+
+
+@on_both
+async def test_an_app_without_the_middleware_is_left_alone(
+    valkey: EmbeddedValkey, fleet_name: str, binary: str
+) -> None:
+    async with crashing(valkey, fleet_name, binary) as (plane, app):
+        app.with_middleware = False
+        for _ in range(5):
+            await ask(plane, "/raise")
+            await asyncio.sleep(0.05)
+        found = await listed(plane, settled(5))
+        assert {"the app serves no profiles; it needs the middleware, with the same token"} == {
+            one.reason for one in found
+        }
+        assert 2 == len(app.asked)
+        assert 1 == plane.log().count('"no profiles"')
+
+
+async def test_what_an_instance_kept_is_fetched_when_it_begins_to_leave(
+    valkey: EmbeddedValkey, fleet_name: str
+) -> None:
+    async with crashing(valkey, fleet_name, "system") as (plane, app):
+        app.keep("slow-one", why="slow")
+        plane.publish({"production1": Backend("production1", Phase.DRAINING, app.url)})
+        [crash] = await listed(plane, settled(1), 3.0)
+        assert Symptom.SLOW == crash.failure.failure
+        assert ["slow-one"] == app.removed
+
+
+async def test_the_users_own_access_log_goes_on_with_every_request(valkey: EmbeddedValkey, fleet_name: str) -> None:
+    async with crashing(valkey, fleet_name, "system", access_log='"stdout"') as (plane, _):
+        await ask(plane, "/")
+        await ask(plane, "/raise")
+        await listed(plane, settled(1), LISTED_S)
+        assert '"GET / HTTP/1.1"' in plane.log()
+        assert '"GET /raise HTTP/1.1"' in plane.log()
+
+
+async def test_a_thousand_crashes_in_some_seconds_are_all_written_down(valkey: EmbeddedValkey, fleet_name: str) -> None:
+    async with crashing(valkey, fleet_name, "system") as (plane, app):
+        clients = [Client(plane.port) for _ in range(4)]
+
+        async def hammer(client: Client) -> None:
+            for _ in range(250):
+                await client.get("/raise")
+            client.close()
+
+        await asyncio.gather(*map(hammer, clients))
+        found = await listed(plane, settled(1000), 30.0)
+        assert 1000 == sum(one.capture is not None for one in found)
+        assert 1000 == len({one.failure.id for one in found})
+        assert 1000 == len(app.seen)
