@@ -21,7 +21,7 @@ LARGEST: Final = 10**18
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a backtrace; without a method `label` is the file's own name, or the whole line."""
+    """A line of a backtrace; what is no place is its own label."""
 
     label: str
     file: str = ""
@@ -98,7 +98,7 @@ def place_of(line: str) -> Place:
     found = LINE.fullmatch(line)
     if found is None:
         return Place(line or "(empty line)")
-    return Place(found["label"] or found["file"], found["file"], int(found["line"]))
+    return Place(found["label"] or "(no method)", found["file"], int(found["line"]))
 
 
 def _fault(value: object) -> Fault | None:

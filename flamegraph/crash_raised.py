@@ -43,6 +43,7 @@ def raised(profile: Profile, fault: Fault | None, lines: Lines) -> Profile:
     places = with_gap(fault) if fault else []
     if fault:
         way = _find(frames, stacks, stack_weights(profile), places, lines)
+        frames[len(profile.frames) :] = map(_named, frames[len(profile.frames) :])
         way.add(len(frames))
         frames.append(Frame(fault.name))
     stack = shorten(way.frames)
@@ -112,22 +113,22 @@ def _way(path: Path, places: Sequence[Place], frames: list[Frame]) -> _Way:
             continue
         if place not in named:
             named[place] = len(frames)
-            frames.append(_frame(place, below, by_method.get(method(place.label), ())))
+            frames.append(Frame(_label(place, below, by_method.get(method(place.label), ())), place.file, place.line))
         way.add(named[place], place.line)
         below = place
     return way
 
 
-def _frame(place: Place, below: Place, alike: Sequence[Frame]) -> Frame:
-    """A frame for a place; where a sampled method of that name and file tells the class, its name says it too."""
+def _label(place: Place, below: Place, alike: Sequence[Frame]) -> str:
     # A C function has its caller's place, so a method of its name in that file is another one.
     in_c = (place.file, place.line) == (below.file, below.line)
-    owners = [
-        frame for frame in alike if not in_c and not frame.file.startswith("<") and frame.file and same(place, frame)
-    ]
+    owners = [each for each in alike if each.file and each.file[0] not in "<(" and same(place, each)]
     around = AROUND.match(place.label)
-    if not owners or around is None or "#" in place.label or "." in place.label:
-        return Frame(place.label, place.file, place.line)
-    owner = max(owners, key=lambda frame: frame.line).name
-    bare = AROUND.sub("", owner, count=1)
-    return Frame(around[0] + bare, place.file, place.line)
+    if in_c or not owners or around is None or "#" in place.label or "." in place.label:
+        return place.label
+    return around[0] + AROUND.sub("", max(owners, key=lambda each: each.line).name, count=1)
+
+
+def _named(frame: Frame) -> Frame:
+    """A frame of the backtrace alone says its line: until Ruby 3.3 its name is hardly more than `call`."""
+    return replace(frame, name=f"{frame.name} {frame.file.rpartition('/')[2]}:{frame.line}") if frame.line else frame

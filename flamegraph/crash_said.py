@@ -18,6 +18,10 @@ STOPPED: Final = {
     "timeout": "the profile ends before the body did: it covers the first 10 s of it",
     "return": "the profile covers the request until the app returned",
 }
+MIXED: Final = (
+    "threads: mixed: stackprof {} samples every thread of the process, so other requests' work stands here too; "
+    "the way to the exception is this request's own"
+)
 KEY: Final = (
     "Red: the way to the exception. Pale: frames that were not sampled, drawn where they were raised; "
     "they weigh nothing and count in no total."
@@ -42,12 +46,7 @@ def said_of(document: CrashDocument, profile: Profile) -> list[str]:
     lines += [" · ".join(filter(None, _request(document))), " · ".join(filter(None, _recording(document, profile)))]
     if document.threads == "mixed":
         version = document.versions.get("stackprof", "this version")
-        lines += [
-            (
-                f"threads: mixed: stackprof {version} samples every thread of the process, so other requests' work stands "
-                "here too; the way to the exception is this request's own"
-            )
-        ]
+        lines += [MIXED.format(version)]
     if document.proxy.get("source") == "replay" or document.page:
         lines += ["replay, not the failed request"]
     if profile.order and document.stopped in STOPPED:
@@ -84,16 +83,22 @@ def _recording(document: CrashDocument, profile: Profile) -> list[str]:
             else "neither samples nor backtrace"
         ]
     samples = profile.samples if profile.samples is not None else sum(profile.weights)
-    clock = {"wall": "wall clock", "cpu": "processor time, in which no wait is seen"}.get(profile.mode, profile.mode)
+    clock = {"wall": "wall clock", "cpu": "processor time"}.get(profile.mode, profile.mode)
     every = f" every {duration(profile.interval)}" if profile.interval else ""
-    facts = [f"{number(samples)} samples, {clock}{every}"]
+    facts = [f"{_samples(samples)}, {clock}{every}"]
+    if profile.mode == "cpu":
+        facts.append("waits are not seen")
     if profile.unit == "microseconds":
         facts.append("widths are time")
     if profile.missed:
-        facts.append(f"{number(profile.missed)} signals fell into waits or were missed")
+        facts.append(f"{number(profile.missed)} missed")
     if profile.gc_samples:
-        facts.append(f"{number(profile.gc_samples)} samples of the garbage collector, which stand apart")
+        facts.append(f"{_samples(profile.gc_samples)} of the garbage collector")
     return facts
+
+
+def _samples(count: float) -> str:
+    return "1 sample" if count == 1 else f"{number(count)} samples"
 
 
 def _time(at: float | None) -> str:

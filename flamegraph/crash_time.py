@@ -4,14 +4,16 @@ A thread that waits is sampled once, when it has begun to: the signals that foll
 down. So a sample lasts until the next one; the first from the request's start, the last until its end. Where stackprof
 samples in a postponed job (Ruby 3.2.0, and YJIT before 3.3), a wait is sampled once when it is over. So a long time
 belongs to the sample at its end, where that one stands in a C function, the other one does not, and no collector ran.
-Samples from before the start are another request's: they are cut off.
+The samples of one garbage collection carry the time of its start and come late, so samples are put in order and those
+of one time share it. Samples from before the start are another request's: they are cut off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from flamegraph.collector import NAMES
@@ -25,24 +27,20 @@ WAIT_INTERVALS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What was seen of one request: the stack of each run of equal samples, and how many samples it has.
-
-    `starts` are their times; `foreign` counts the samples that were cut off.
-    """
+    """The samples of one request: the stack of each and its time; `foreign` counts those that were cut off."""
 
     order: Sequence[int]
-    counts: Sequence[int]
     times: Sequence[int]
     foreign: int
 
 
 def own(order: Sequence[int], counts: Sequence[int], times: Sequence[int], started: int) -> Span:
-    """One entry a sample of those since the start; `times` are as many as the counts add up to."""
+    """Those since the start, in the order of time; `times` are as many as the counts add up to."""
     owners = [stack for stack, count in zip(order, counts, strict=True) for _ in range(count)]
-    kept = [(stack, time) for stack, time in zip(owners, times, strict=True) if time >= started]
-    # The samples of one garbage collection share its start, which may lie before the sample before them.
-    ordered = list(accumulate((time for _, time in kept), max))
-    return Span([stack for stack, _ in kept], [1] * len(kept), ordered, len(owners) - len(kept))
+    kept = sorted(
+        ((time, stack) for stack, time in zip(owners, times, strict=True) if time >= started), key=itemgetter(0)
+    )
+    return Span([stack for _, stack in kept], [time for time, _ in kept], len(owners) - len(kept))
 
 
 def lasting(span: Span, leaves: Sequence[Frame | None], started: int, stopped: int, interval: int) -> list[int]:
@@ -57,7 +55,17 @@ def lasting(span: Span, leaves: Sequence[Frame | None], started: int, stopped: i
             # What is left is the interval after which the next signal came.
             lengths[at + 1] += lengths[at] - interval
             lengths[at] = interval
-    return lengths
+    return _shared(lengths, span.times)
+
+
+def _shared(lengths: Sequence[int], times: Sequence[int]) -> list[int]:
+    """The lengths, where samples of one time have equal ones; what does not divide is the last one's."""
+    shared: list[int] = []
+    for _, run in groupby(zip(times, lengths, strict=True), key=itemgetter(0)):
+        each = [length for _, length in run]
+        part, rest = divmod(sum(each), len(each))
+        shared += [part] * (len(each) - 1) + [part + rest]
+    return shared
 
 
 def _waits(leaf: Frame | None) -> bool:

@@ -8,7 +8,8 @@ import re
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _NEEDS_ESCAPE = re.compile("[&<>\"'\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-_METHOD = re.compile(r"[#.][^#.]+$")
+# What follows a dot and holds a colon is a place, `cart.rb:7`.
+_METHOD = re.compile(r"[#.][^#.:]+$")
 _MARKS = ("_[k]", "_[w]", "_[i]", "_[j]")
 # A name cut to fewer characters says nothing.
 _LEAST = 4

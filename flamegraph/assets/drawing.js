@@ -9,7 +9,7 @@ const fit = (name, cells) => {
   if (cells < 4) return "";
   let end = name;
   while (widthOf(end) > cells && end.includes("::")) end = end.slice(end.indexOf("::") + 2);
-  if (widthOf(end) > cells) end = (/[#.][^#.]+$/.exec(end) || [end])[0];
+  if (widthOf(end) > cells) end = (/[#.][^#.:]+$/.exec(end) || [end])[0];
   if (widthOf(end) <= cells) return end;
   let kept = "";
   for (const char of end) {
