@@ -104,10 +104,10 @@ def run_scaler(settings: Settings, backends: int, seconds: float) -> None:
     def watch(event: Event, taken: Step) -> None:
         """Trace; cut the run into warm-up, steady, warm-up, draining; then end it."""
         trace(event, taken)
-        phases = {one.phase for one in taken.state.instances.values()}
         wait_s = WARM_UP_S if len(spans) % 2 == 0 else seconds
         if time.monotonic() - begun[0] < wait_s or not taken.state.adopted:
             return
+        phases = {one.phase for one in taken.state.instances.values()}
         cpu_s, span_s = time.process_time() - begun[1], time.monotonic() - begun[0]
         spans.append({"ticks": world.ticks, "core": cpu_s / span_s, "draining": Phase.DRAINING in phases})
         world.ticks = []

@@ -11,6 +11,7 @@ from functools import cache
 from typing import IO, TYPE_CHECKING, Any, get_args
 
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from scaler.machine import step
 from scaler.messages import Effect, Event
@@ -35,6 +36,15 @@ def to_json(value: Event | Effect) -> dict[str, Any]:
     """One event or effect under its name, as plain data."""
     kind: Any = type(value)
     return {kind.__name__: _adapter(kind).dump_python(value, mode="json")}
+
+
+def _text(value: Event | Effect) -> bytes:
+    """The same as text, without the plain data on the way: a tick holds every proxy's counters."""
+    kind: Any = type(value)
+    try:
+        return b'{"%b":%b}' % (kind.__name__.encode(), _adapter(kind).dump_json(value))
+    except PydanticSerializationError:  # a lone surrogate, such as a file's name in an error may hold
+        return json.dumps(to_json(value)).encode()
 
 
 def event_from_json(data: dict[str, Any]) -> Event:
@@ -62,8 +72,8 @@ class TraceFile:
         if self._file.tell() >= self._limit:
             self._file.close()
             self._file = self._begin()
-        line = {"event": to_json(event), "effects": [to_json(effect) for effect in taken.effects], "notes": taken.notes}
-        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        effects, notes = b",".join(map(_text, taken.effects)), json.dumps(taken.notes).encode()
+        self._file.write(b'{"event":%b,"effects":[%b],"notes":%b}\n' % (_text(event), effects, notes))
         self._file.flush()
         self._state = taken.state
 
@@ -71,16 +81,16 @@ class TraceFile:
         """End the file."""
         self._file.close()
 
-    def _begin(self) -> IO[str]:
+    def _begin(self) -> IO[bytes]:
         if self.path.exists():
             self.path.replace(self.path.with_name(self.path.name + ".1"))
-        file = self.path.open("w", encoding="utf-8")
+        file = self.path.open("wb")
         head = {
             "trace": VERSION,
             "policy": _adapter(Policy).dump_python(self._policy, mode="json"),
             "state": _adapter(State).dump_python(self._state, mode="json"),
         }
-        file.write(json.dumps(head, separators=(",", ":")) + "\n")
+        file.write(json.dumps(head, separators=(",", ":")).encode() + b"\n")
         return file
 
 

@@ -7,6 +7,8 @@ takes, and a thousand instances are probed a hundred times a second.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import socket
 import threading
@@ -66,8 +68,17 @@ async def _answer(asked: Question) -> bytes:
     loop = asyncio.get_running_loop()
     with socket.socket(asked.family, socket.SOCK_STREAM) as connection:
         connection.setblocking(False)
-        await loop.sock_connect(connection, asked.address)
-        await loop.sock_sendall(connection, asked.request)
+        code = connection.connect_ex(asked.address)
+        if code not in {0, errno.EINPROGRESS}:
+            raise OSError(code, os.strerror(code))
+        try:
+            # On the same machine it is connected by now, which saves a fifth of the probe's time.
+            connection.send(asked.request)
+        except OSError as error:
+            if error.errno not in {errno.EAGAIN, errno.ENOTCONN}:
+                raise
+            await _connected(loop, connection)
+            await loop.sock_sendall(connection, asked.request)
         answer = b""
         while _status(answer) is None and len(answer) < ANSWER_LIMIT:
             piece = await loop.sock_recv(connection, ANSWER_LIMIT)
@@ -75,6 +86,15 @@ async def _answer(asked: Question) -> bytes:
                 break
             answer += piece
         return answer
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
+    writable = asyncio.Event()
+    loop.add_writer(connection, writable.set)
+    try:
+        await writable.wait()
+    finally:
+        loop.remove_writer(connection)
 
 
 def _status(answer: bytes) -> int | None:

@@ -10,7 +10,8 @@ import pytest
 
 from fleet.settings import LifeSettings, PolicySettings
 from scaler.course import Course, Faults, steps
-from scaler.messages import Tick
+from scaler.machine import step
+from scaler.messages import StopFailed, Tick
 from scaler.simulate import simulate
 from scaler.state import Policy, State
 from scaler.trace import TraceFile, event_from_json, replay
@@ -51,6 +52,14 @@ def test_a_trace_replays_to_the_same_effects_and_the_same_state(tmp_path: Path) 
     assert {""} == {again.differs for again in steps_again}
     assert last == steps_again[-1].taken.state
     assert len(path.read_text().splitlines()) - 1 == len(steps_again)
+
+
+def test_what_is_no_unicode_is_written_and_read_back(tmp_path: Path) -> None:
+    path, event = tmp_path / "scaler.trace", StopFailed(1.0, "web1", "cannot read '\udc80'")
+    trace = TraceFile(path, POLICY, State(), 10**9)
+    trace(event, step(POLICY, State(), event))
+    trace.close()
+    assert [(event, "")] == [(again.event, again.differs) for again in replay(path)]
 
 
 def test_a_full_file_is_kept_and_the_next_can_be_replayed_alone(tmp_path: Path) -> None:

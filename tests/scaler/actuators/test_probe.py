@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import queue
 import socket
 import threading
@@ -178,3 +179,22 @@ def test_long_periods_begin_spread_over_the_period() -> None:
             moments.append(time.monotonic() - began)
         prober.close()
     assert max(after - before for before, after in zip([0.0, *moments], [*moments, 2.0], strict=True)) < 0.8
+
+
+def test_a_connection_that_takes_its_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(socket.socket):
+        early = True
+
+        def send(self, *_: object) -> int:
+            if self.early:
+                self.early = False
+                raise BlockingIOError(errno.EAGAIN, "not connected yet")
+            return super().send(*_)  # type: ignore[arg-type]  # handed on as it came
+
+    with answering(b"HTTP/1.1 200 OK\r\n\r\n") as url:
+        monkeypatch.setattr("scaler.actuators.probe.socket.socket", Slow)
+        assert asked(url) == (Outcome.READY, "")
+
+
+def test_a_network_that_is_not_there_is_said_so() -> None:
+    assert asked("http://255.255.255.255:9") == (Outcome.BAD, "Network is unreachable")
