@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from flamegraph.profile import ProfileError
+from flamegraph.profile import Frame, ProfileError
 from flamegraph.readers.text import sound
 
 VERSION: Final = 1
@@ -26,6 +26,11 @@ class Place:
     label: str
     file: str = ""
     line: int = 0
+
+    @property
+    def frame(self) -> Frame:
+        """The same as a frame."""
+        return Frame(self.label, self.file, self.line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def raised(profile: Profile, fault: Fault | None, lines: Lines) -> Profile:
     places = with_gap(fault) if fault else []
     if fault:
         way = _find(frames, stacks, stack_weights(profile), places, lines)
-        frames[len(profile.frames) :] = map(_named, frames[len(profile.frames) :])
+        frames[len(profile.frames) :] = map(named, frames[len(profile.frames) :])
         way.add(len(frames))
         frames.append(Frame(fault.name))
     stack = shorten(way.frames)
@@ -129,6 +129,6 @@ def _label(place: Place, below: Place, alike: Sequence[Frame]) -> str:
     return around[0] + AROUND.sub("", max(owners, key=lambda each: each.line).name, count=1)
 
 
-def _named(frame: Frame) -> Frame:
+def named(frame: Frame) -> Frame:
     """A frame of the backtrace alone says its line: until Ruby 3.3 its name is hardly more than `call`."""
     return replace(frame, name=f"{frame.name} {frame.file.rpartition('/')[2]}:{frame.line}") if frame.line else frame

@@ -11,6 +11,7 @@ import typer
 
 from fleet.errors import RefusedError, SettingsError, StoreUnavailableError
 from haproxy.cli import app as haproxy
+from stoker.crash_commands import app as crashes
 from stoker.errors import CommandError
 
 Config = Annotated[
@@ -39,6 +40,7 @@ app = typer.Typer(
 
 
 app.add_typer(haproxy, name="haproxy")
+app.add_typer(crashes, name="crashes")
 
 
 def main() -> NoReturn:

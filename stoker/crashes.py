@@ -1,0 +1,90 @@
+"""`stoker crashes`: what failed, as it was and as it goes on; one crash, or all of a time, as a flame graph."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from fleet.crash import Crash, Failure, counted, merged
+from fleet.errors import StoreUnavailableError
+from stoker.crash_lines import WAITING, crash_json, profile_word, row, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fleet.crash import CrashDesk, Entry, Listing
+
+FOLLOW_S = 0.2
+# A proxy asks the app for so long, and a little; then the line goes out with what is known.
+PATIENCE_S = 3.0
+
+
+def print_crashes(listing: Listing, *, as_json: bool, quiet: bool = False) -> None:
+    """Print them, oldest first; that there are none only where it is not `quiet`."""
+    counts = counted(listing.crashes)
+    if as_json:
+        _write([json.dumps(crash_json(crash, counts[crash.group])) for crash in listing.crashes])
+    elif listing.crashes:
+        _write(rows(listing.crashes, counts))
+    elif not quiet:
+        sys.stderr.write("no crashes\n")
+
+
+class Following:
+    """Crashes as they happen: each is told once, when all is known of it or after some patience."""
+
+    def __init__(self, past: Sequence[Crash], *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.counts = counted(past)
+        self.open: dict[str, tuple[float, list[Entry]]] = {}
+
+    def add(self, entry: Entry, now: float) -> None:
+        """Take one entry of the log."""
+        if isinstance(entry, Failure):
+            self.open.setdefault(entry.id, (now, []))[1].append(entry)
+        elif entry.id in self.open:
+            self.open[entry.id][1].append(entry)
+
+    def lines(self, now: float) -> list[str]:
+        """What can be told by now."""
+        told = []
+        for crash_id, (since, entries) in tuple(self.open.items()):
+            crash = merged(entries)[0]
+            if profile_word(crash) == WAITING and now - since < PATIENCE_S:
+                continue
+            del self.open[crash_id]
+            like = self.counts[crash.group] = self.counts.get(crash.group, 0) + 1
+            told.append(json.dumps(crash_json(crash, like)) if self.as_json else row(crash, like))
+        return told
+
+
+def tell(
+    desk: CrashDesk,
+    following: Following,
+    after: str,
+    pause: Callable[[float], bool],
+    now: Callable[[], float],
+) -> None:
+    """Print what comes, until `pause` says to end. An outage of the store is said once; it goes on when it is back."""
+    lost = False
+    while not pause(FOLLOW_S):
+        try:
+            new = desk.follow(after, wait_s=0)
+        except StoreUnavailableError as error:
+            if not lost:
+                sys.stderr.write(f"stoker: {error}; waiting\n")
+            lost = True
+            new = ()
+        else:
+            lost = False
+        for place, entry in new:
+            after = place
+            following.add(entry, now())
+        _write(following.lines(now()))
+    _write(following.lines(now() + PATIENCE_S))
+
+
+def _write(lines: Sequence[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
