@@ -17,7 +17,7 @@ DRAW_WITHIN_S = 15.0
 MOST_WAITING = 8
 KEPT = 32
 LARGEST_BYTES = 16 * 1024 * 1024
-COMMAND = (sys.executable, "-P", "-m", "flamegraph", "crash", "-")
+COMMAND = (sys.executable, "-P", "-m", "flamegraph", "render", "--format", "crash", "-")
 SCRIPT = re.compile(rb"<script><!\[CDATA\[(.*?)\]\]></script>", re.DOTALL)
 
 

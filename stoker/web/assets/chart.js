@@ -23,7 +23,7 @@ const labels = LINES.map((line) => {
   legend.append(node);
   return { node, value };
 });
-const when = make("li", { class: "when" });
+const when = make("li", { class: "when", hidden: "" });
 legend.prepend(when);
 svg.append(grid, ...paths.flat().filter(Boolean), marks, hair);
 box.append(svg);
@@ -130,7 +130,8 @@ function drawLegend(shape) {
     put(labels[index].value, number(sample?.[line.at]));
     labels[index].node.hidden = Boolean(line.quiet) && !state.samples.some((one) => one[line.at]);
   }
-  put(when, chosen === null || !sample ? "" : clock(sample[0]));
+  when.hidden = chosen === null || !sample;
+  put(when, when.hidden ? "" : clock(sample[0]));
   hair.setAttribute("visibility", chosen === null || !sample ? "hidden" : "visible");
   if (chosen !== null && sample) {
     const at = Math.round(shape.x(sample[0])) + 0.5;

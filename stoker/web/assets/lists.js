@@ -72,6 +72,8 @@ export function drawCrashes() {
 const item = (name, tone, ...facts) =>
   make("li", {}, make("span", {}, name), make("span", { class: `tag ${tone}` }, facts.filter(Boolean).join(" · ")));
 
+const known = () => "state" in state.numbers;
+
 export function drawProxies() {
   const wanted = state.numbers.generation;
   $("proxies").replaceChildren(...state.proxies.map((proxy) => {
@@ -83,12 +85,12 @@ export function drawProxies() {
       proxy.held ? `${number(proxy.held)} held` : "",
       proxy.errors_5xx ? count(proxy.errors_5xx, "error") : "");
   }));
-  if (!state.proxies.length) $("proxies").append(item("None has reported", "warn", ""));
+  if (!state.proxies.length) $("proxies").append(item(known() ? "None has reported" : "Not known", "warn"));
 }
 
 export function drawScalers() {
   $("scalers").replaceChildren(...state.scalers.map((one) => item(one.id, one.acting ? "good" : "", one.acting ? "acts" : "waits")));
-  if (!state.scalers.length) $("scalers").append(item("None is running", "bad", ""));
+  if (!state.scalers.length) $("scalers").append(item(known() ? "None is running" : "Not known", "bad"));
 }
 
 export function drawFaults() {

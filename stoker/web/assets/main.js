@@ -21,7 +21,7 @@ function heard(kind, content) {
   const news = take(kind, content);
   heardAt = Date.now();
   whole ||= kind === "whole";
-  touched = touched.union?.(news.touched) ?? new Set([...touched, ...news.touched]);
+  for (const name of news.touched) touched.add(name);
   for (const name of news.backends) backends.add(name);
   later();
 }
@@ -37,8 +37,8 @@ function outdated(version) {
 
 function drawAll() {
   due = false;
-  const all = whole, has = (name) => all || touched.has(name);
-  const changed = backends;
+  const all = whole, names = touched, changed = backends;
+  const has = (name) => all || names.has(name);
   whole = false;
   [touched, backends] = [new Set(), new Set()];
   if (all) drawNames();
