@@ -4,7 +4,8 @@
 #
 # One file for Ruby 3.0 or newer and Rack 2 or 3, on the standard library alone; with the gem stackprof there are profiles.
 # Put it outermost (the README beside it says how). Its rule: a request never feels a fault of ours. What may fail runs
-# under a rescue of ours; around the app's own call a flag, set on the very line, tells whose exception it is.
+# under a rescue of ours; where both may raise, a flag set on the very line tells whose exception it is, which is why a
+# few lines hold two statements, and rescue nothing once the flag is set.
 
 require "digest"
 require "fileutils"
@@ -22,7 +23,7 @@ end
 
 class StokerCrashes
   ANY = [Exception].freeze
-  NONE = [].freeze
+  FAULT_UNLESS = { nil => ANY, true => [].freeze }.freeze
   # Our sections hold asynchronous exceptions back, so that one of these is always somebody else's, and goes on its way.
   HELD = { Object => :never }.freeze
   FOREIGN = [SignalException, SystemExit, Timeout::Error,
@@ -43,7 +44,7 @@ class StokerCrashes
     @root = (defined?(::Rails.root) && ::Rails.root || Dir.pwd).to_s
     @shelf = Shelf.new(directory || ENV["STOKER_PROFILE_DIR"] || Shelf.usual(@root), secret(token), method(:say))
     introduce
-  rescue Exception => error # rubocop:disable Lint/RescueException
+  rescue *ANY => error
     @app = app
     @faults = FAULTS
     @shelf ||= Shelf.new(nil, nil, method(:say))
@@ -53,15 +54,15 @@ class StokerCrashes
   def call(env)
     begin
       target, watch = prepare(env)
-      entered = true; return conclude(watch, target.call(env)) # one line, so that no fault comes between
-    rescue *(entered ? NONE : ANY) => error
+      entered = true; return conclude(watch, target.call(env))
+    rescue *FAULT_UNLESS[entered] => error
       fault(watch, error)
     end
     @app.call(env)
   ensure
     begin
       watch&.left($!)
-    rescue Exception => error # rubocop:disable Lint/RescueException
+    rescue *ANY => error
       fault(watch, error)
     end
   end
@@ -99,14 +100,21 @@ class StokerCrashes
     watch = Watch.new(self, env)
     watch.start(spared(env))
     [@app, watch]
-  rescue Exception => error # rubocop:disable Lint/RescueException
+  rescue *ANY => error
     fault(watch, error)
     [@app, watch]
   end
 
+  # What is raised once all is finished was held back meanwhile, and is not ours.
   def conclude(watch, answer)
-    watch ? watch.returned(answer) : answer
-  rescue Exception => error # rubocop:disable Lint/RescueException
+    finished = nil
+    return answer unless watch
+
+    Thread.handle_interrupt(HELD) do
+      given = watch.returned(answer)
+      finished = true; given
+    end
+  rescue *FAULT_UNLESS[finished] => error
     fault(watch, error)
     answer
   end
@@ -167,7 +175,7 @@ class StokerCrashes
 
     class << self
       def version
-        ::StackProf::VERSION if defined?(::StackProf::VERSION)
+        ::StackProf::VERSION if defined?(::StackProf::VERSION) && RUBY_ENGINE == "ruby"
       end
 
       # Before 0.2.23 the wall clock's signal reached whichever thread it liked, so that only processor time is left.
@@ -223,6 +231,7 @@ class StokerCrashes
       @env = env
       @method = "#{env['REQUEST_METHOD']}"
       @path = "#{env['SCRIPT_NAME']}#{env['PATH_INFO']}"
+      @started_us = now_us
     end
 
     def id
@@ -236,17 +245,12 @@ class StokerCrashes
 
     # The app answered: the same answer, but for a body that is still to come, which is wrapped.
     def returned(answer)
-      return finish("return") && answer unless answer.is_a?(Array)
+      @status = answer[0].to_i if answer.is_a?(Array)
+      failed("status", EXCEPTIONS.filter_map { |name| @env[name] }.first) if @status && @status >= 500
+      return wrapped(answer) if answer.is_a?(Array) && !Body.whole?(answer[2])
 
-      @status = answer[0].to_i
-      failed("status", EXCEPTIONS.filter_map { |name| @env[name] }.first) if @status >= 500
-      return finish("return") && answer if Body.whole?(answer[2])
-
-      wrapped = answer.dup
-      wrapped[2] = Body.new(answer[2], self)
-      expire_later unless @unprofiled
-      @wrapped = true
-      wrapped
+      finish("return")
+      answer
     end
 
     # The call ended, however it came to that; an exception that was there before, a `throw` or a kill is no failure.
@@ -263,7 +267,7 @@ class StokerCrashes
     end
 
     def finish(stopped)
-      return true if @done || Process.pid != @pid
+      return if @done || Process.pid != @pid
 
       @done = true
       Thread.handle_interrupt(HELD) do
@@ -273,7 +277,6 @@ class StokerCrashes
         @why ||= "slow" if slow?
         @crashes.keep(self) if @why
       end
-      true
     end
 
     def fault(error)
@@ -296,6 +299,14 @@ class StokerCrashes
     end
 
     private
+
+    def wrapped(answer)
+      given = answer.dup
+      given[2] = Body.new(answer[2], self)
+      expire_later unless @unprofiled
+      @wrapped = true
+      given
+    end
 
     def now_us
       Process.clock_gettime(Process::CLOCK_MONOTONIC, :microsecond)
@@ -326,8 +337,8 @@ class StokerCrashes
     def expire_later
       @timer = Thread.new do
         Thread.handle_interrupt(Object => :immediate) { sleep(LONGEST_S) }
-        halt("timeout")
-      rescue Exception => error # rubocop:disable Lint/RescueException
+        Thread.handle_interrupt(HELD) { halt("timeout") }
+      rescue *ANY => error
         fault(error)
       end
     end
@@ -360,6 +371,7 @@ class StokerCrashes
   # A body that is still to come: answers as the app's own does, and tells how it ended.
   class Body < BasicObject
     ENDS = %i[each call].freeze
+    GONE = [::IOError, ::Errno::EPIPE, ::Errno::ECONNRESET].freeze
 
     # Rails before 7.1 claims `to_ary` for every body, streams too: what lies below decides.
     def self.whole?(body)
@@ -375,24 +387,22 @@ class StokerCrashes
     def initialize(body, watch)
       @body = body
       @watch = watch
+      @closes = body.respond_to?(:close)
     end
 
-    def respond_to?(name, all = false) # rubocop:disable Style/OptionalBooleanParameter
+    def respond_to?(name, all = false)
       name.to_sym == :close || @body.respond_to?(name, all)
     rescue *ANY
-      @body.respond_to?(name, all)
-    end
-
-    def respond_to_missing?(name, all = false) # rubocop:disable Style/OptionalBooleanParameter
-      @body.respond_to?(name, all)
+      name.to_sym == :close || @body.respond_to?(name, all)
     end
 
     def method_missing(name, *arguments, &block)
       outer = $!
+      @outside = false
       sink = block && name == :each ? outward(block) : block
-      entered = true; @body.public_send(name, *arguments, &sink) unless name == :close && !@body.respond_to?(:close)
-    rescue *(entered ? NONE : ANY)
-      @body.public_send(name, *arguments, &block)
+      entered = true; @body.public_send(name, *arguments, &sink) if @closes || name != :close
+    rescue *FAULT_UNLESS[entered]
+      @body.public_send(name, *arguments, &block) if @closes || name != :close
     ensure
       begin
         ended(name, $!.equal?(outer) ? nil : $!)
@@ -407,14 +417,15 @@ class StokerCrashes
     def outward(block)
       ::Proc.new do |*chunk|
         sent = @outside = true; given = block.call(*chunk); @outside = false; given
-      rescue *(sent ? NONE : ANY)
+      rescue *FAULT_UNLESS[sent]
         block.call(*chunk)
       end
     end
 
     def ended(name, error)
-      @watch.body_failed(error) if error && !@outside && ENDS.include?(name)
-      @watch.finish("close") if error || name == :close
+      away = @outside || (name == :call && GONE.any? { |kind| kind === error })
+      @watch.body_failed(error) if error && !away && ENDS.include?(name)
+      @watch.finish("close") if name == :close || (error && ENDS.include?(name))
     end
   end
 
@@ -543,9 +554,8 @@ class StokerCrashes
     def fetched(id)
       return missing unless ID.match?(id)
 
-      claimed = File.join(@directory, "#{id}.claimed")
-      File.rename(ready(id), claimed)
-      answer(200, File.read(claimed))
+      File.rename(ready(id), claimed(id))
+      answer(200, File.read(claimed(id)))
     rescue SystemCallError
       text, = @lock.synchronize { @remembered.delete(id) }
       text ? answer(200, text) : missing
@@ -554,13 +564,17 @@ class StokerCrashes
     def deleted(id)
       return missing unless ID.match?(id)
 
-      gone = [ready(id), File.join(@directory, "#{id}.claimed")].select { |file| File.exist?(file) && File.unlink(file) }
-      gone << id if @lock.synchronize { @remembered.delete(id) }
-      gone.empty? ? missing : [204, {}, []]
+      @lock.synchronize { @remembered.delete(id) }
+      FileUtils.rm_f([ready(id), claimed(id)])
+      [204, {}, []]
     end
 
     def ready(id)
       File.join(@directory, "#{id}.json")
+    end
+
+    def claimed(id)
+      File.join(@directory, "#{id}.claimed")
     end
 
     def remember(id, text)
