@@ -195,12 +195,13 @@ class Agent:
             self.ledger.write(self.ledger_path)
         except OSError as error:
             self.log("the counters cannot be kept", path=str(self.ledger_path), error=error.strerror)
+        in_flight = self.workers.in_flight()
         self._reading = replace(
             self.ledger.reading(self.id, self.generation),
             in_flight=sum(seen.front.in_flight for seen in self.workers.all),
             held=held,
-            leaving={name: count for name, count in self.workers.in_flight().items() if name not in self._serving},
-            backends=self.workers.counters(),
+            leaving={name: count for name, count in in_flight.items() if name not in self._serving},
+            backends=self.workers.counters(in_flight),
             figures=self.figures(),
         )
 

@@ -145,9 +145,8 @@ class Workers:
                     in_flight[holders[slot]] += counters.in_flight
         return in_flight
 
-    def counters(self) -> dict[str, BackendCounters]:
-        """By backend, over all workers."""
-        in_flight = self.in_flight()
+    def counters(self, in_flight: Counter[str]) -> dict[str, BackendCounters]:
+        """By backend, over all workers; with what is in flight."""
         return {
             name: BackendCounters(one.arrivals, one.errors, one.refused, in_flight[name], one.total_ms)
             for name, one in self.ledger.backends.items()
