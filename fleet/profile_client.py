@@ -62,10 +62,10 @@ class ProfileClient:
         """What the app kept of that crash, as it came; None while there is nothing. Claims it from other askers."""
         return await self._get(f"{url}{PATH}/{crash_id}", RAW_LIMIT, self._headers)
 
-    async def waiting(self, url: str) -> tuple[Waiting, ...]:
-        """What waits in that app, oldest first; nothing where it has no middleware, or another token."""
+    async def waiting(self, url: str) -> tuple[Waiting, ...] | None:
+        """What waits in that app, oldest first; None where it has no middleware, or another token."""
         raw = await self._get(url + PATH, LIST_LIMIT, self._headers)
-        return () if raw is None else _listing(raw)
+        return None if raw is None else _listing(raw)
 
     async def remove(self, url: str, crash_id: str) -> None:
         """Let the app forget what was fetched."""
@@ -121,7 +121,8 @@ def _listing(raw: bytes) -> tuple[Waiting, ...]:
 
 
 def _waiting(one: Any) -> Waiting:  # noqa: ANN401  # foreign JSON
-    if not CRASH_ID.fullmatch(one["id"]):
+    # One of dots alone would lead to another path.
+    if not CRASH_ID.fullmatch(one["id"]) or not one["id"].strip("."):
         raise ValueError("an id that could not be one")
     return Waiting(one["id"], int(one["size"]), float(one["age_s"]))
 

@@ -26,20 +26,19 @@ LONGEST_PATH = 2000
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A request that failed. `sent` says that it reached the instance at `place`, which may then know more of it."""
+    """A request that failed at the instance at `place`; `status` is None where that did not answer."""
 
     id: str
     place: tuple[str, int]
     method: str
     path: str
-    status: int
+    status: int | None
     symptom: Symptom
     duration_ms: float
-    sent: bool
 
 
 def read_line(line: bytes) -> Logged | None:
-    """The failed request of a logged line; None for what did not fail, or for what no instance had to do with."""
+    """The failed request of a logged line; None for what did not fail, or reached no instance."""
     found = LINE.fullmatch(line.decode("latin-1").rstrip("\n"))
     if found is None or found["server"] == NO_SERVER:
         return None
@@ -52,10 +51,9 @@ def read_line(line: bytes) -> Logged | None:
         place=(found["address"], int(found["port"])),
         method=found["method"],
         path=_path(found["target"]),
-        status=status,
+        status=None if symptom is Symptom.ABORTED else status,
         symptom=symptom,
         duration_ms=float(found["duration_ms"]),
-        sent=ended[1] not in "CQ",
     )
 
 
@@ -64,7 +62,7 @@ def _symptom(status: int, ended: str) -> Symptom | None:
     who, when = ended[0], ended[1]
     if when == "D" and who not in "Cc":
         return Symptom.BROKEN
-    if status < 500:
+    if status < 500 or when in "CQ":
         return None
     return Symptom.STATUS if who in "-Cc" else Symptom.ABORTED
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from fleet.backend import Phase, backend_address
-from fleet.crash import Uncaptured
-from haproxy.app_profiles import AppProfiles, NotAnsweredError, Waiting
-from haproxy.crash_record import CrashRecord
+from fleet.clock import Clock
+from fleet.crash import Failure, Uncaptured
+from fleet.crash_document import read_document
+from fleet.crash_journal import Journal
+from fleet.profile_client import NotHadError, ProfileClient, Waiting
+from haproxy.crash_record import failure_told, packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fleet.backend import Network
-    from fleet.crash import Failure
     from fleet.registry import Snapshot
 
 # A profile that is not there yet is asked for again after these; two seconds in all.
@@ -29,10 +31,11 @@ LOOK_S = 0.5
 MOST_ASKED_A_LOOK = 10
 # What nobody here knows of may be another plane's, which comes for it in this time.
 OTHERS_S = 3.0
-MOST_CHASES = 64
-UNREACHED = "the request did not reach the app"
+# A document is 8 MB at most, and reading a large one takes a good part of a second.
+MOST_CHASES = 16
+PACE_S = 0.02
 UNSERVED = "the app serves no profiles; it needs the middleware, with the same token"
-NOTHING = "the app kept nothing of it"
+NOTHING = "the app has nothing of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,17 @@ def instances_of(snapshot: Snapshot, networks: Sequence[Network]) -> dict[str, I
 
 @dataclass(slots=True)
 class Hunt:
-    """`run` asks; the other methods say about whom."""
+    """`run` asks; the other methods say about whom. `say` tells a person one thing."""
 
-    apps: AppProfiles
-    record: CrashRecord
+    client: ProfileClient
+    journal: Journal
+    proxy: str
+    clock: Clock
+    say: Callable[..., None]
+    kept: int = 0
     _instances: Mapping[str, Instance] = field(default_factory=dict)
     _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _chased: set[str] = field(default_factory=set)
     _serves: set[str] = field(default_factory=set)
     _unserved_until_s: dict[str, float] = field(default_factory=dict)
@@ -73,37 +81,31 @@ class Hunt:
 
     def know(self, instances: Mapping[str, Instance]) -> None:
         """These are there now."""
-        later = monotonic() + SWEEP_S
+        later, before, self._instances = monotonic() + SWEEP_S, self._instances, instances
         self._due_s = {name: self._due_s.get(name, later) for name in instances}
-        for one in instances.values():
-            before = self._instances.get(one.name)
-            if one.leaving and before is not None and not before.leaving:
-                self.look_soon(one.name)
-        self._instances = instances
         self._serves &= instances.keys()
+        for one in instances.values():
+            if one.leaving and one.name in before and not before[one.name].leaving:
+                self.look_soon(one.name)
 
     def look_soon(self, name: str) -> None:
         """Something failed there."""
-        if name in self._due_s and monotonic() >= self._unserved_until_s.get(name, 0.0):
+        if name in self._due_s and not self._is_unserved(name):
             self._due_s[name] = 0.0
             self._urgent.add(name)
 
-    def follow(self, failures: Sequence[tuple[Failure, bool]]) -> None:
-        """These failed and are written down; with each whether it was sent to its instance."""
-        missing = []
-        for failure, sent in failures:
-            instance = self._instances.get(failure.backend)
-            if not sent or instance is None:
-                missing.append(Uncaptured(failure.id, UNREACHED))
-            elif monotonic() < self._unserved_until_s.get(instance.name, 0.0):
-                missing.append(Uncaptured(failure.id, UNSERVED))
-            elif len(self._chased) < MOST_CHASES:
-                self._chased.add(failure.id)
-                self._group.create_task(self._chase(instance, failure))
-            else:
-                self.look_soon(instance.name)  # finds many in one go
-        if missing:
-            self._group.create_task(self.record.uncaptured(missing))
+    def follow(self, failure: Failure) -> None:
+        """This failed, and has been noted."""
+        instance = self._instances.get(failure.backend)
+        if instance is None:
+            self._miss(failure.id, "the instance has left")
+        elif self._is_unserved(instance.name):
+            self._miss(failure.id, UNSERVED)
+        elif len(self._chased) < MOST_CHASES:
+            self._chased.add(failure.id)
+            self._group.create_task(self._chase(instance, failure))
+        else:
+            self.look_soon(instance.name)  # finds many in one go
 
     async def run(self) -> None:
         """Ends only by being cancelled."""
@@ -122,51 +124,68 @@ class Hunt:
         try:
             for pause_s in PAUSES_S:
                 await asyncio.sleep(pause_s)
-                try:
-                    if await self._fetched(instance, failure.id, failure):
-                        return
-                    if instance.name not in self._serves and await self._listed(instance) is None:
-                        reason = UNSERVED
-                        break
-                except NotAnsweredError as error:
-                    reason = str(error)
-            await self.record.uncaptured([Uncaptured(failure.id, reason)])
+                raw = await self.client.document(instance.url, failure.id)
+                if raw is not None:
+                    await self._keep(instance, failure.id, raw, failure)
+                    return
+                if instance.name not in self._serves and await self._listed(instance) is None:
+                    reason = UNSERVED
+                    break
+        except NotHadError as error:
+            reason = str(error)
         finally:
             self._chased.discard(failure.id)
+        self._miss(failure.id, reason)
 
     async def _look(self, instance: Instance) -> None:
-        urgent = instance.name in self._urgent
+        urgent = instance.leaving or instance.name in self._urgent
         self._urgent.discard(instance.name)
         try:
-            listed = await self._listed(instance)
-            for one in listed or ():
-                if one.id not in self._chased and (urgent or instance.leaving or one.age_s >= OTHERS_S):
-                    await self._fetched(instance, one.id, None)
-            if listed and len(listed) > MOST_CHASES:
+            listed = await self._listed(instance) or ()
+            wanted = [one.id for one in listed if one.id not in self._chased and (urgent or one.age_s >= OTHERS_S)]
+            for crash_id in wanted:
+                raw = await self.client.document(instance.url, crash_id)
+                if raw is not None:
+                    await self._keep(instance, crash_id, raw, None)
+                await asyncio.sleep(PACE_S)
+            if wanted:
                 self.look_soon(instance.name)
-        except NotAnsweredError:
-            pass  # it may have ended; the next sweep asks again
+        except NotHadError:
+            return  # it may have ended; the next sweep asks again
         finally:
             self._asked.discard(instance.name)
 
     async def _listed(self, instance: Instance) -> tuple[Waiting, ...] | None:
-        listed = await self.apps.waiting(instance.url)
+        listed = await self.client.waiting(instance.url)
         if listed is None:
-            now = monotonic()
-            if not any(until > now for until in self._unserved_until_s.values()):
-                self.record.say("no profiles", backend=instance.name, reason=UNSERVED)
-            self._unserved_until_s[instance.name] = self._due_s[instance.name] = now + UNSERVED_S
+            if not any(map(self._is_unserved, self._instances)):
+                self.say("no profiles", backend=instance.name, reason=UNSERVED)
+            self._unserved_until_s[instance.name] = self._due_s[instance.name] = monotonic() + UNSERVED_S
             self._serves.discard(instance.name)
         else:
             self._serves.add(instance.name)
         return listed
 
-    async def _fetched(self, instance: Instance, crash_id: str, failure: Failure | None) -> bool:
-        raw = await self.apps.fetch(instance.url, crash_id)
-        if raw is None:
-            return False
-        await self.record.keep(crash_id, instance.name, raw, failure)
-        # What could not be removed goes by itself, in ten minutes.
-        with suppress(NotAnsweredError):
-            await self.apps.done(instance.url, crash_id)
-        return True
+    async def _keep(self, instance: Instance, crash_id: str, raw: bytes, failure: Failure | None) -> None:
+        """Without `failure` nobody here knew of it, and the app's word stands."""
+        try:
+            async with self._reading:
+                document = await asyncio.to_thread(read_document, raw, crash_id)
+                known = failure or failure_told(document, self.clock.now(), self.proxy, instance.name)
+                capture, made = await asyncio.to_thread(packed, document, known)
+        except ValueError as error:
+            self.say("what an app gave as a profile is not used", backend=instance.name, id=crash_id, error=str(error))
+            self._miss(crash_id, str(error))
+        else:
+            if failure is None:
+                self.journal.note(known)
+            await self.journal.keep(capture, made)
+            self.kept += 1
+        with suppress(NotHadError):  # the app forgets it by itself, later
+            await self.client.remove(instance.url, crash_id)
+
+    def _miss(self, crash_id: str, reason: str) -> None:
+        self.journal.note(Uncaptured(crash_id, reason))
+
+    def _is_unserved(self, name: str) -> bool:
+        return monotonic() < self._unserved_until_s.get(name, 0.0)
