@@ -118,9 +118,14 @@ class Live:
             if self._closing_until is not None and now >= self._closing_until:
                 log.warning("not everything stopped in time; the rest is left to the next start")
                 return None
-            if now >= self._next_tick:
-                return self._look()
-            item = self._inbox.take(self._next_tick - now)
+            # Answers come before a tick that is due, or ticks that a slow store makes long would leave no time for them;
+            # but not for longer than a tick, because the lease has to be renewed.
+            overdue = now >= self._next_tick + self._tick_s
+            item = None if overdue else self._inbox.take(max(0.0, self._next_tick - now))
+            if item is None and self._now() >= self._next_tick:
+                event = self._look()
+                self._next_tick = max(self._next_tick, self._now())
+                return event
             if item is None:
                 continue
             if item is Wake.NOW:
