@@ -166,7 +166,8 @@ class Turn:
         """Freeze the step. What changed is published, if it may be now; else `report` or news refresh the summary."""
         if self.moved:
             self.set(version=self.state.version + 1)
-            self._watch()
+            if self.state.term is not None:  # whoever does not act probes nobody, late answers or not
+                self._watch()
         if self.acting:
             if self.look:
                 self.effects.append(Look())
