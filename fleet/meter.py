@@ -24,7 +24,10 @@ CLOSEST_POINTS_S = 0.2  # looks closer together than this share a point, so that
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One proxy over time. `points` are (now, arrivals, milliseconds), both summed since the first sight."""
+    """One proxy over time. `points` are (now, arrivals, milliseconds), both summed since the first sight.
+
+    `since` is when the present series was first seen.
+    """
 
     series: str
     arrivals: int
@@ -32,6 +35,7 @@ class Track:
     in_flight: int
     held: int
     points: tuple[tuple[float, int, int], ...]
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,10 @@ def observe(
     broken = window.since is None or not window.gauge or window.gauge[-1][0] < oldest
     since = now if broken else window.since
     full = since is not None and now - since >= stable_s
-    stable_rps = _rate(tracks, sighting, now, oldest)
+    stable_rps = _rate(tracks, sighting, now, oldest, since or now)
     load = Load(
         stable_rps=stable_rps,
-        panic_rps=_rate(tracks, sighting, now, now - panic_s),
+        panic_rps=_rate(tracks, sighting, now, now - panic_s, since or now),
         stable_in_flight=sum(map(_value, gauge)) / len(gauge),
         panic_in_flight=_recent_mean(gauge, now - panic_s),
         in_flight=in_flight,
@@ -97,11 +101,15 @@ def _follow(track: Track | None, reading: ProxyReading, now: float, oldest: floa
     if track is None:
         point = (now, 0, 0)
         return Track(
-            reading.series, reading.arrivals, reading.uptime_ms, reading.in_flight, reading.held, points=(point,)
+            reading.series, reading.arrivals, reading.uptime_ms, reading.in_flight, reading.held, (point,), now
         )
-    _, total, span_ms = track.points[-1]
-    if reading.series != track.series or reading.arrivals < track.arrivals or reading.uptime_ms < track.uptime_ms:
-        point = (now, total + reading.arrivals, span_ms + reading.uptime_ms)
+    (_, total, span_ms), since = track.points[-1], track.since
+    if reading.series != track.series:
+        point, since = (now, total + reading.arrivals, span_ms + reading.uptime_ms), now
+    elif reading.uptime_ms < track.uptime_ms:  # an old reading, of a store that lost its last writes: counted before
+        point = (now, total, span_ms)
+    elif reading.arrivals < track.arrivals:
+        point = (now, total + reading.arrivals, span_ms + reading.uptime_ms - track.uptime_ms)
     else:
         point = (now, total + reading.arrivals - track.arrivals, span_ms + reading.uptime_ms - track.uptime_ms)
     return Track(
@@ -110,7 +118,8 @@ def _follow(track: Track | None, reading: ProxyReading, now: float, oldest: floa
         reading.uptime_ms,
         reading.in_flight,
         reading.held,
-        points=_append(track.points, point, oldest),
+        _append(track.points, point, oldest),
+        since,
     )
 
 
@@ -123,8 +132,15 @@ def _append(points: tuple[Point, ...], point: Point, oldest: float) -> tuple[Poi
     return (*points[first:], point)
 
 
-def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: float) -> float | None:
-    """The sum of the proxies' own rates since `oldest`; None while no proxy was seen twice."""
+def _rate(
+    tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: float, since: float
+) -> float | None:
+    """The sum of the proxies' own rates since `oldest`; None while no proxy was seen twice.
+
+    Who came later than the window's begin took its requests from others that are counted over all of it, so its own
+    are spread over all of it too.
+    """
+    begun = max(oldest, since)
     silent, total, known = frozenset(sighting.silent), 0.0, False
     for proxy, track in tracks.items():
         points = track.points
@@ -134,6 +150,8 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
         first = min(bisect_left(points, (oldest - CLOSEST_POINTS_S,)), len(points) - 2)
         at, arrivals, span_ms = points[first]
         elapsed_ms = (now - at) * 1000 if proxy in silent else points[-1][2] - span_ms
+        if track.since > begun:
+            elapsed_ms = max(elapsed_ms, (now - begun) * 1000)
         if elapsed_ms > 0:
             total += (points[-1][1] - arrivals) * 1000 / elapsed_ms
     return total if known else None

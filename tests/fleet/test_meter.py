@@ -108,14 +108,35 @@ def test_a_new_series_counts_its_new_value() -> None:
 def test_a_smaller_value_counts_as_a_new_one() -> None:
     meter = Meter()
     meter.told(reading(arrivals=1000, uptime_ms=100_000))
-    assert 6.0 == meter.told(reading(arrivals=6, uptime_ms=1_000)).stable_rps
-    assert 6.0 == meter.told(reading(arrivals=12, uptime_ms=2_000)).stable_rps
+    assert 6.0 == meter.told(reading(arrivals=6, uptime_ms=101_000)).stable_rps
+    assert 6.0 == meter.told(reading(arrivals=12, uptime_ms=102_000)).stable_rps
 
 
-def test_a_clock_that_went_back_counts_as_a_new_start() -> None:
+def test_a_reading_from_before_the_last_one_counts_nothing() -> None:
     meter = Meter()
     meter.told(reading(arrivals=1000, uptime_ms=100_000))
-    assert 515.0 == meter.told(reading(arrivals=1030, uptime_ms=2_000)).stable_rps
+    meter.told(reading(arrivals=1010, uptime_ms=101_000))
+    assert 10.0 == meter.told(reading(arrivals=980, uptime_ms=98_000)).stable_rps
+    assert 10.0 == meter.told(reading(arrivals=1030, uptime_ms=103_000)).stable_rps
+
+
+def test_a_restarted_proxy_does_not_count_for_the_time_in_which_another_took_its_requests() -> None:
+    meter = Meter()
+    meter.told(reading("a"), reading("b"))
+    for second in range(1, 31):
+        meter.told(reading("a", 20 * second, uptime_ms=1000 * second), silent=("b",))
+    returned = reading("b", 10, uptime_ms=1000, series="new")
+    load = meter.told(reading("a", 610, uptime_ms=31_000), returned)
+    assert 20.0 == pytest.approx(load.stable_rps)
+
+
+def test_a_proxy_that_joins_does_not_make_the_rate_jump() -> None:
+    meter = Meter()
+    for second in range(31):
+        meter.told(reading("a", 20 * second, uptime_ms=1000 * second))
+    meter.told(reading("a", 610, uptime_ms=31_000), reading("b", 10, uptime_ms=1_000))
+    load = meter.told(reading("a", 620, uptime_ms=32_000), reading("b", 20, uptime_ms=2_000))
+    assert 620 / 32 + 10 / 32 == pytest.approx(load.stable_rps)
 
 
 def test_proxies_are_added_up() -> None:
