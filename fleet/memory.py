@@ -69,6 +69,7 @@ class MemoryStore:
         stored = self._reach()
         stored.scalers[scaler] = self.clock()
         if self._holder() is not None:
+            self._shorten(stored)
             return None
         settled, stored.token = stored.token > 0, self._following(stored.token)
         stored.holder = scaler, stored.token, self.clock() + LEASE_TTL_S
@@ -237,7 +238,13 @@ class MemoryStore:
         return holder[:2] if holder is not None and self.clock() < holder[2] else None
 
     def _lives(self, since: float) -> bool:
-        return self.clock() < since + PROXY_TTL_S
+        """Not where the clock went back and nobody wrote since: what lives longer than it was given is no sign of life."""
+        return since <= self.clock() < since + PROXY_TTL_S
+
+    def _shorten(self, stored: Stored) -> None:
+        """After the clock went back a lease would last too long, and its holder may be dead."""
+        if stored.holder is not None and stored.holder[2] > self.clock() + LEASE_TTL_S:
+            stored.holder = (*stored.holder[:2], self.clock() + LEASE_TTL_S)
 
     def _following(self, previous: int) -> int:
         return max(previous + 1, int(self.clock() * 1000))

@@ -2,7 +2,12 @@
 seen(KEYS[3], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', server_ms() / 1000 - ARGV[3])
 -- A lease of ours always has an end; a key without one is garbage that would bar everybody for ever.
-if redis.call('PTTL', KEYS[1]) >= 0 then
+local left = redis.call('PTTL', KEYS[1])
+if left >= 0 then
+  -- More than was ever given means that the server's clock went back: a holder that died would bar everybody till then.
+  if left > tonumber(ARGV[2]) then
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  end
   return {}
 end
 local last, giver = string.match(get(KEYS[2]) or '', '^(%d+):(%w+)$')

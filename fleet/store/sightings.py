@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from fleet.registry import Detail, ProxyReading, Sighting
+from fleet.registry import PROXY_TTL_S, Detail, ProxyReading, Sighting
 from fleet.store.connection import wrong_type
 from fleet.store.fields import text
 from fleet.store.keys import Keys
@@ -67,7 +67,9 @@ class SightingReader:
         pipeline.smembers(self.keys.lasting)
         for proxy in ids:
             pipeline.execute_command("HMGET", self.keys.proxy(proxy), *names)
-        return pipeline.execute(raise_on_error=False)
+            pipeline.execute_command("PTTL", self.keys.proxy(proxy))
+        listed, lasting, *replies = pipeline.execute(raise_on_error=False)
+        return [listed, lasting, *map(_unless_overdue, replies[::2], replies[1::2])]
 
     def _members(self, key: str, listed: object, kind: str) -> tuple[str, ...]:
         if wrong_type(listed):
@@ -105,6 +107,12 @@ class SightingReader:
         if wrong_type(reply) or not isinstance(reply, list):
             raise ValueError(f"{self.keys.proxy(proxy)}: must be a hash, is of another type")
         return reply if any(value is not None for value in reply) else None
+
+
+def _unless_overdue(values: object, ttl_ms: object) -> object:
+    """No values where the key lives longer than it was given: the server's clock went back, and nobody wrote since."""
+    overdue = isinstance(ttl_ms, int) and ttl_ms > PROXY_TTL_S * 1000
+    return [] if overdue and isinstance(values, list) else values
 
 
 def _detail(tables: dict[str, Table]) -> Detail:
