@@ -159,12 +159,14 @@ class Watcher:
         if isinstance(event, Adopted):
             return
         told = [*happenings(taken), *taken.state.untold]
-        named = {(one.subject, one.before, one.after) for one in told if one.kind == "instance" and all(one.reasons)}
+        moves = [one for one in told if one.kind == "instance" and all(one.reasons)]
+        left, entered = {(one.subject, one.before) for one in moves}, {(one.subject, one.after) for one in moves}
         was, now = phases(before), phases(taken.state)
         for name in was.keys() | now.keys():
             first, then = was.get(name, ""), now.get(name, Phase.GONE)
             if first != then:
-                assert (name, first, then) in named, f"{name} became {then} without a word"
+                assert (name, first) in left, f"{name} became {then} without a word"
+                assert (name, then) in entered, f"{name} became {then} without a word"
         if before.desired != taken.state.desired:
             assert any(one.kind == "decision" and one.reasons for one in told)
         if isinstance(event, Deposed | Refused):

@@ -45,6 +45,8 @@ class SimulatedInbox(Inbox):
 
     def take(self, wait_s: float) -> Event | Ending | Wake | None:
         if self._queue.empty():
+            if wait_s <= 0:
+                return None
             raise WaitingError(wait_s)
         return self._queue.get_nowait()
 

@@ -83,7 +83,7 @@ class Server:
         """As MemoryStore.sight, on readings that were stored without their backends, which is cheaper."""
         now, readings, silent, lasting = self.clock(), [], [], []
         for proxy, (since, reading) in sorted(self.memory._stored.readings.items()):
-            if now < since + PROXY_TTL_S:
+            if since <= now < since + PROXY_TTL_S:
                 readings.append(reading)
             else:
                 silent.append(proxy)

@@ -39,6 +39,7 @@ class StepWatcher:
             and all(isinstance(effect, Report) for effect in taken.effects)
         )
         try:
+            assert after.term is not None or not after.watched, "it probes without a term"
             if not quiet:
                 self._all(before, event, taken)
             elif taken.effects and not acting(after, event.now):
