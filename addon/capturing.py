@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from addon.fair_queue import FairQueue
 from fleet.crash import Failure, Source, Uncaptured
-from fleet.crash_document import Document, pack, read_document
+from fleet.crash_document import pack
+from fleet.crash_packing import packed
 from fleet.profile_client import NotHadError, ProfileClient
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 # a capture costs the proxy some milliseconds of its one core.
 QUEUED = 200
 AT_ONCE = 8
-BURST = 10
-PER_S = 20.0
+BURST = 20
+PER_S = 10.0
 # The app's file may come after its answer: it is asked for once more after each of these, for 2 s.
 RETRIES_S = (0.05, 0.1, 0.2, 0.4, 0.6, 0.65)
 # After so many crashes in a row of which a backend knew nothing, it is asked only once.
@@ -121,20 +122,19 @@ class Capturer:
             if self._replayer is None or not self._replayer.takes(job):
                 raise
         document = await self._replayer.replay(client, job)
-        return await self._packed(document, job, Source.REPLAY)
+        async with self._packing:
+            return await asyncio.to_thread(pack, document, _about(job, Source.REPLAY))
 
     async def _fetch(self, client: ProfileClient, job: Job) -> tuple[Capture, bytes]:
         if self._token is None:
             raise NotHadError("no profile token is set")
-        crash_id = job.failure.id
         raw = await self._ask(client, job)
         try:
             async with self._packing:
-                document = await asyncio.to_thread(read_document, raw, crash_id)
+                return await packed(raw, job.failure.id, _about(job, Source.CAPTURE))
         except ValueError as error:
             await _forget(client, job)
             raise NotHadError(str(error)) from error
-        return await self._packed(document, job, Source.CAPTURE)
 
     async def _ask(self, client: ProfileClient, job: Job) -> bytes:
         raw = await client.document(job.url, job.failure.id)
@@ -152,10 +152,9 @@ class Capturer:
         self._misses[job.url] = known + 1
         raise NotHadError("the app has nothing of it")
 
-    async def _packed(self, document: Document, job: Job, source: Source) -> tuple[Capture, bytes]:
-        proxy = {key: value for key, value in asdict(job.failure).items() if key != "id"} | {"source": source}
-        async with self._packing:
-            return await asyncio.to_thread(pack, document, proxy)
+
+def _about(job: Job, source: Source) -> dict[str, object]:
+    return {key: value for key, value in asdict(job.failure).items() if key != "id"} | {"source": source}
 
 
 async def _forget(client: ProfileClient, job: Job) -> None:

@@ -59,12 +59,13 @@ def read_document(raw: bytes, crash_id: str) -> Document:
         "exception": _exception(content),
         "profiled": content.get("profiled") is True,
         "profile": _table(content, "profile"),
-        "versions": {_text(k, 40): _text(v, 40) for k, v in list((_table(content, "versions") or {}).items())[:16]},
+        "versions": {
+            _text(k, 40): _text_or_none(v, 40) for k, v in list((_table(content, "versions") or {}).items())[:16]
+        },
         "pid": int(_number(content.get("pid")) or 0),
     } | {
-        key: _text(content.get(key), LINE_LIMIT)
+        key: _text_or_none(content.get(key), LINE_LIMIT)
         for key in ("unprofiled", "threads", "mode", "stopped", "root", "host")
-        if content.get(key) is not None
     }
     if clean["profiled"] and clean["profile"] is None:
         raise ValueError("a profiled crash must have a profile, was null")
@@ -117,7 +118,7 @@ def app_frame(backtrace: Sequence[str], root: str) -> str:
 
 
 def _packed(content: Mapping[str, Any]) -> bytes:
-    return gzip.compress(json.dumps(content, separators=(",", ":")).encode("ascii"), compresslevel=6, mtime=0)
+    return gzip.compress(json.dumps(content, separators=(",", ":")).encode("ascii"), compresslevel=3, mtime=0)
 
 
 def _parsed(raw: bytes) -> object:
@@ -134,12 +135,9 @@ def _refuse_constant(name: str) -> NoReturn:
 def _refuse_depth(content: object) -> None:
     level: list[Any] = [content]
     for _ in range(DEPTH_LIMIT):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
+        parents = (parent.values() if isinstance(parent, dict) else parent for parent in level)
+        # What JSON is read into has these very types, and a profile has a million numbers.
+        level = [child for parent in parents for child in parent if type(child) is dict or type(child) is list]
         if not level:
             return
     raise ValueError(f"a document must be at most {DEPTH_LIMIT} levels deep")
@@ -149,6 +147,10 @@ def _text(value: object, limit: int) -> str:
     """A text that can be written anywhere: no lone surrogates, no control characters but those of white space."""
     read = value if isinstance(value, str) else "" if value is None else str(value)[:limit]
     return read[:limit].encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+
+
+def _text_or_none(value: object, limit: int) -> str | None:
+    return None if value is None else _text(value, limit)
 
 
 def _number(value: object) -> float | None:
@@ -202,8 +204,7 @@ def _exception(content: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _named(value: Mapping[str, Any]) -> dict[str, Any]:
-    message = value.get("message")
-    return {"class": _text(value.get("class"), 200), "message": None if message is None else _text(message, TEXT_LIMIT)}
+    return {"class": _text(value.get("class"), 200), "message": _text_or_none(value.get("message"), TEXT_LIMIT)}
 
 
 def _capture(content: Mapping[str, Any], source: Source) -> Capture:
@@ -213,8 +214,8 @@ def _capture(content: Mapping[str, Any], source: Source) -> Capture:
         id=content["id"],
         exception=exception.get("class", ""),
         message=None if message is None else message[:200],
-        where=app_frame(exception.get("backtrace", ()), content.get("root", "")) if exception else "",
+        where=app_frame(exception.get("backtrace", ()), content.get("root") or "") if exception else "",
         profiled=content["profiled"],
-        unprofiled=content.get("unprofiled", ""),
+        unprofiled=content.get("unprofiled") or "",
         source=source,
     )

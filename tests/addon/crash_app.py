@@ -79,6 +79,7 @@ class CrashApp:
 
     async def _break(self, request: web.Request, crash_id: str) -> web.StreamResponse:
         answer = web.StreamResponse()
+        answer.content_length = 1_000_000
         await answer.prepare(request)
         await answer.write(b"x" * 70_000)
         self._keep(crash_id)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from tests.addon.backends import Backend
+    from tests.addon.crash_app import CrashApp
 
 MAIN = Path(__file__).resolve().parents[2] / "addon" / "main.py"
 MITMDUMP = Path(sys.executable).with_name("mitmdump")
@@ -71,7 +72,7 @@ class Proxy:
     fleet: Fleet
     id: str
 
-    async def serve(self, *backends: Backend, weights: tuple[int, ...] = (), **phases: Phase) -> None:
+    async def serve(self, *backends: Backend | CrashApp, weights: tuple[int, ...] = (), **phases: Phase) -> None:
         """Let these be the fleet, serving unless said otherwise, and wait until the proxy has applied it."""
         self.fleet.entries = {
             each.name: Entry(each.name, phases.get(each.name, Phase.SERVING), each.url, weight)
@@ -121,6 +122,8 @@ def proxy(settings: Settings, folder: Path, *options: str, name: str = "proxy") 
     argv = command(port, folder, f"stoker_fleet={settings.fleet}", f"stoker_id={name}", *options)
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
     environment = os.environ | {"STOKER_REDIS_URL": url, "STOKER_STATE_DIR": str(settings.state_dir)}
+    if token := settings.token():
+        environment["STOKER_PROFILE_TOKEN"] = token
     with output.open("wb") as log:
         process = subprocess.Popen(
             argv,
