@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from fleet.registry import Memory
 
+TOO_LATE = "not begun: the lease was over before"
+
 
 class Prober(Protocol):
     """Who asks instances whether they are ready."""
@@ -53,15 +55,23 @@ class Hands:
         self._stops = ThreadPoolExecutor(self.parallel, thread_name_prefix="stop")
         self._counts = ThreadPoolExecutor(2, thread_name_prefix="census")
 
-    def start(self, effect: Start) -> None:
-        """Start each placement; a play takes all of them in one call, an engine one call each."""
+    def start(self, effect: Start, holds: Callable[[], bool]) -> None:
+        """Start each placement; a play takes all of them in one call, an engine one call each.
+
+        What waited, here or with the whole process, until the lease was over is not done any more: `holds` is asked
+        right before the call. Its names may be another's by then.
+        """
         orders = [
             StartOrder(item.name, item.host, item.spec, self.definitions[item.spec]) for item in effect.placements
         ]
         for batch in [orders] if self.actuator.batches else [[order] for order in orders]:
-            self._starts.submit(self._start, batch)
+            self._starts.submit(self._start, batch, holds)
 
-    def _start(self, orders: list[StartOrder]) -> None:
+    def _start(self, orders: list[StartOrder], holds: Callable[[], bool]) -> None:
+        if not holds():
+            for order in orders:
+                self.answer(StartFailed(self.now(), order.name, TOO_LATE))
+            return
         for result in attempt_start(self.actuator, orders):
             if isinstance(result, Failed):
                 event: Event = StartFailed(self.now(), result.name, result.reason, result.exit_code, result.log)
@@ -69,11 +79,14 @@ class Hands:
                 event = Started(self.now(), result.name, result.url, result.host)
             self.answer(event)
 
-    def stop(self, effect: Stop) -> None:
-        """Stop and remove one instance."""
-        self._stops.submit(self._stop, effect)
+    def stop(self, effect: Stop, holds: Callable[[], bool]) -> None:
+        """Stop and remove one instance; too late is as with a start."""
+        self._stops.submit(self._stop, effect, holds)
 
-    def _stop(self, effect: Stop) -> None:
+    def _stop(self, effect: Stop, holds: Callable[[], bool]) -> None:
+        if not holds():
+            self.answer(StopFailed(self.now(), effect.name, TOO_LATE))
+            return
         left = attempt_stop(self.actuator, effect.name, effect.host, effect.grace_s)
         if isinstance(left, Failed):
             self.answer(StopFailed(self.now(), effect.name, left.reason))

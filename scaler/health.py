@@ -146,8 +146,36 @@ def counted(turn: Turn, event: Counted) -> None:
         elif item is None and instance.host in census.answered:
             died(turn, instance.name, "its container or process is gone")
     for item in census.found:
-        if item.name not in turn.instances:
+        if item.name in turn.instances:
+            continue
+        if item.host in turn.state.unheard and item.running:
+            adopt(turn, item, ready=False)
+        else:
             remove_stray(turn, item, "not in the registry")
+    if turn.state.unheard:
+        turn.set(unheard=turn.state.unheard - census.answered)
+
+
+def running_instance(turn: Turn, item: Found) -> Instance:
+    """What was found running, before it is known in which phase."""
+    return Instance(
+        item.name, Phase.WARMING, item.host, item.spec, turn.now, None, version=0, url=item.url, born=turn.now
+    )
+
+
+def grown(instance: Instance) -> Instance:
+    """One that was found serving: its death is no failed start, however soon it comes."""
+    return replace(instance, born=0.0)
+
+
+def adopt(turn: Turn, item: Found, *, ready: bool) -> None:
+    """Take over what runs without being listed, where the registry does not tell everything."""
+    number = instance_number(turn.policy.app, item.name) or 0
+    turn.set(serial=max(turn.state.serial, number))
+    instance, phase = running_instance(turn, item), Phase.WARMING
+    if ready:
+        instance, phase = grown(instance), Phase.SERVING
+    turn.enter(instance, phase, "found running, adopted: the registry does not tell")
 
 
 def exit_reason(item: Found) -> str:

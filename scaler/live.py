@@ -148,14 +148,28 @@ class Live:
             case Publish() | Report() | Forget():
                 self._write(effect)
             case Start():
-                self._hands.start(effect)
+                self._hands.start(effect, self._holds(self._lease))
             case Stop():
-                self._hands.stop(effect)
+                self._hands.stop(effect, self._holds(self._lease))
             case Watch():
                 self._inbox.watching(effect.targets)
                 self._prober.set_targets(effect.targets)
             case Look() | Count() | Survey():
                 self._read(effect)
+
+    def _holds(self, lease: Lease | None) -> Callable[[], bool]:
+        """Whether that lease is still held, by this process' own clock: asked once more right before an act."""
+
+        def holds() -> bool:
+            renewed_at = self._renewed_at
+            return (
+                lease is not None
+                and self._lease is lease
+                and renewed_at is not None
+                and self._now() < renewed_at + lease.ttl_s
+            )
+
+        return holds
 
     def _look(self) -> Event:
         """One tick: the lease first, then the orders, then the counters."""

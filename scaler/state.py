@@ -106,7 +106,8 @@ class State:
     `version` grows with every change of the instances; `published` is the last one that the store took, `publishing`
     the one under way. `needs` holds (time, need) of the stabilisation time, falling in need. `peak` and `panic_until`
     remember a burst. `start_failures` in a row delay the next start to `start_after`. `closing`: the operator ends
-    the fleet, everything goes. `untold` happened while nothing could be written.
+    the fleet, everything goes. `untold` happened while nothing could be written. `unheard` are the hosts that were
+    silent when a registry that does not tell everything was taken over: what runs there may be ours without being listed.
     """
 
     hosts: tuple[str, ...] = ()
@@ -137,3 +138,4 @@ class State:
     watched: tuple[tuple[str, str, float], ...] = ()
     alarms: frozenset[str] = field(default_factory=frozenset)
     untold: tuple[Happening, ...] = ()
+    unheard: frozenset[str] = frozenset()

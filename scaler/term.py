@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleet.backend import ORDERED, Backend, Phase, instance_number
-from scaler.health import exit_reason, remove_stray
+from scaler.health import adopt, exit_reason, grown, remove_stray, running_instance
 from scaler.messages import Adopted, Deposed, Elected, Found, Refused, Survey, Watch
 from scaler.state import Instance, Term
 
@@ -28,6 +28,9 @@ def take_term(turn: Turn, event: Elected | Deposed | Refused | Adopted) -> None:
             term = turn.state.term
             if term is None or term.token != event.token or turn.state.adopted:
                 turn.notes.append(f"late: a survey for token {event.token}")
+            elif _blind(turn, event):
+                turn.set(term=replace(term, surveyed=False))
+                turn.notes.append("no host answers and nothing is stored, but proxies serve: surveying again")
             else:
                 _adopted(turn, event)
 
@@ -62,7 +65,8 @@ def _adopted(turn: Turn, event: Adopted) -> None:
     known, before = _known(turn, event), turn.instances
     complete = _complete(turn, event)
     _restore(turn, event, known)
-    turn.set(instances={}, adopted=True)
+    unheard = event.census.hosts - event.census.answered
+    turn.set(instances={}, adopted=True, unheard=turn.state.unheard & unheard if complete else unheard)
     for item in event.census.found:
         if item.name in known:
             _continue(turn, known[item.name], item)
@@ -79,6 +83,15 @@ def _adopted(turn: Turn, event: Adopted) -> None:
         "term", turn.policy.app, "", str(turn.state.term.token if turn.state.term else None), f"took over with {taken}"
     )
     turn.moved.append("taken over")
+
+
+def _blind(turn: Turn, event: Adopted) -> bool:
+    """Whether there is a fleet, for proxies have applied it, of which neither store, hosts nor memory tell anything.
+
+    To publish then would be to publish an empty fleet while every instance runs.
+    """
+    serving = any(proxy.generation for proxy in turn.state.proxies.values())
+    return serving and event.memory.snapshot is None and not event.census.answered and not turn.instances
 
 
 def _known(turn: Turn, event: Adopted) -> Mapping[str, Backend]:
@@ -120,12 +133,6 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
         turn.tell("fault", "registry", "", "ignored", fault)
 
 
-def _instance(turn: Turn, item: Found) -> Instance:
-    return Instance(
-        item.name, Phase.WARMING, item.host, item.spec, turn.now, None, version=0, url=item.url, born=turn.now
-    )
-
-
 def _listed(backend: Backend) -> Instance:
     return Instance(
         backend.name,
@@ -140,14 +147,9 @@ def _listed(backend: Backend) -> Instance:
     )
 
 
-def _grown(instance: Instance) -> Instance:
-    """One that was found serving: its death is no failed start, however soon it comes."""
-    return replace(instance, born=0.0)
-
-
 def _continue(turn: Turn, backend: Backend, item: Found) -> None:
     """Go on in the phase that the registry remembers; where it runs is believed of the host, not of the registry."""
-    instance = replace(_instance(turn, item), weight=backend.weight)
+    instance = replace(running_instance(turn, item), weight=backend.weight)
     if backend.phase in {Phase.STOPPING, Phase.FAILED, Phase.GONE}:
         turn.enter(instance, Phase.STOPPING, f"was {backend.phase}")
     elif not item.running:
@@ -156,7 +158,7 @@ def _continue(turn: Turn, backend: Backend, item: Found) -> None:
     elif backend.phase is Phase.STARTING:
         turn.enter(instance, Phase.WARMING, "was starting, now runs")
     else:
-        turn.enter(_grown(instance) if backend.phase is Phase.SERVING else instance, backend.phase)
+        turn.enter(grown(instance) if backend.phase is Phase.SERVING else instance, backend.phase)
 
 
 def _unlisted(turn: Turn, event: Adopted, item: Found, *, complete: bool) -> None:
@@ -164,10 +166,7 @@ def _unlisted(turn: Turn, event: Adopted, item: Found, *, complete: bool) -> Non
     if complete:
         remove_stray(turn, item, "labelled as ours, not in the registry")
     elif item.running:
-        instance, phase = _instance(turn, item), Phase.WARMING
-        if item.name in event.ready:
-            instance, phase = _grown(instance), Phase.SERVING
-        turn.enter(instance, phase, "found running, adopted: the registry does not tell")
+        adopt(turn, item, ready=item.name in event.ready)
     else:
         remove_stray(turn, item, exit_reason(item))
 

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 START = Start((Placement("web1", "local", SPEC), Placement("web2", "local", SPEC)))
 
 
+def held() -> bool:
+    return True
+
+
 class Kit:
     def __init__(self, actuator: ScriptedActuator | None = None) -> None:
         self.actuator = actuator or ScriptedActuator(HandClock())
@@ -65,13 +69,13 @@ class Mute(ScriptedActuator):
 
 def test_every_placement_is_answered() -> None:
     kit = Kit()
-    kit.hands.start(START)
+    kit.hands.start(START, held)
     assert ["web1", "web2"] == [getattr(event, "name", "") for event in kit.answers]
 
 
 def test_a_bug_of_a_hand_is_a_failed_start() -> None:
     kit = Kit(Broken(HandClock()))
-    kit.hands.start(START)
+    kit.hands.start(START, held)
     assert [
         StartFailed(7.0, "web1", "ZeroDivisionError: web1"),
         StartFailed(7.0, "web2", "ZeroDivisionError: web2"),
@@ -80,14 +84,14 @@ def test_a_bug_of_a_hand_is_a_failed_start() -> None:
 
 def test_an_order_that_a_play_does_not_mention_has_failed() -> None:
     kit = Kit(Mute(HandClock(), batches=True))
-    kit.hands.start(START)
+    kit.hands.start(START, held)
     assert StartFailed(7.0, "web2", "the actuator did not say") == kit.answers[-1]
 
 
 def test_a_stop_is_answered_by_how_it_went() -> None:
     kit = Kit(ScriptedActuator(HandClock(), unstoppable={"web2"}))
-    kit.hands.stop(Stop("web1", "local", 1.0))
-    kit.hands.stop(Stop("web2", "local", 1.0))
+    kit.hands.stop(Stop("web1", "local", 1.0), held)
+    kit.hands.stop(Stop("web2", "local", 1.0), held)
     assert [Stopped(7.0, "web1"), StopFailed(7.0, "web2", "it does not end")] == kit.answers
 
 
@@ -142,4 +146,17 @@ def test_a_census_is_not_taken_twice_at_the_same_time() -> None:
 
 def test_an_order_for_an_unknown_definition_is_a_bug_and_said_at_once() -> None:
     with pytest.raises(KeyError, match="other"):
-        Kit().hands.start(Start((Placement("web1", "local", "other"),)))
+        Kit().hands.start(Start((Placement("web1", "local", "other"),)), held)
+
+
+def test_what_waited_until_the_lease_was_over_is_not_done() -> None:
+    kit = Kit()
+    kit.hands.start(START, lambda: False)
+    kit.hands.stop(Stop("web3", "local", 1.0), lambda: False)
+    late = "not begun: the lease was over before"
+    assert [
+        StartFailed(7.0, "web1", late),
+        StartFailed(7.0, "web2", late),
+        StopFailed(7.0, "web3", late),
+    ] == kit.answers
+    assert ([], []) == (kit.actuator.started, kit.actuator.stopped)

@@ -351,7 +351,7 @@ def test_hanging_starts_hold_only_their_own_places() -> None:
 
     hands = Hands(Hanging(rig.clock), {"spec1": InstanceSettings()}, rig._probe_once, answer, rig.clock.now, 2)
     try:
-        hands.start(Start(tuple(Placement(f"web{number}", "local", "spec1") for number in range(1, 6))))
+        hands.start(Start(tuple(Placement(f"web{number}", "local", "spec1") for number in range(1, 6))), lambda: True)
         for _ in range(4):
             assert arrived.acquire(timeout=5)
         assert ["web2", "web3", "web4", "web5"] == sorted(one.name for one in answers if isinstance(one, Started))
