@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
 
+from scaler.hands import TOO_LATE
 from scaler.inbox import Ending, Inbox, Wake
 from scaler.messages import (
     Adopted,
@@ -105,12 +106,16 @@ class SimulatedHands:
         self._starts.go()
         self._stops.go()
 
-    def start(self, effect: Start) -> None:
+    def start(self, effect: Start, holds: Callable[[], bool]) -> None:
         for placement in effect.placements:
-            self._starts.submit(lambda placement=placement: self._start(placement))  # type: ignore[misc]
+            self._starts.submit(lambda placement=placement: self._start(placement, holds))  # type: ignore[misc]
 
-    def _start(self, placement: Placement) -> None:
+    def _start(self, placement: Placement, holds: Callable[[], bool]) -> None:
         name, host, process = placement.name, placement.host, self.process
+        if not holds():
+            self._starts.end()
+            process.tell(lambda: StartFailed(process.now(), name, TOO_LATE))
+            return
 
         def done(reason: str | None, url: str) -> None:
             self._starts.end()
@@ -121,11 +126,15 @@ class SimulatedHands:
 
         self.engine.start(process.name, name, host, done)
 
-    def stop(self, effect: Stop) -> None:
-        self._stops.submit(lambda: self._stop(effect))
+    def stop(self, effect: Stop, holds: Callable[[], bool]) -> None:
+        self._stops.submit(lambda: self._stop(effect, holds))
 
-    def _stop(self, effect: Stop) -> None:
+    def _stop(self, effect: Stop, holds: Callable[[], bool]) -> None:
         process = self.process
+        if not holds():
+            self._stops.end()
+            process.tell(lambda: StopFailed(process.now(), effect.name, TOO_LATE))
+            return
 
         def done(reason: str | None) -> None:
             self._stops.end()
