@@ -77,11 +77,8 @@ def _request(document: CrashDocument) -> list[str]:
 
 def _recording(document: CrashDocument, profile: Profile) -> list[str]:
     if not profile.order:
-        return [
-            f"backtrace only: {document.unprofiled or 'no samples'}"
-            if document.fault
-            else "neither samples nor backtrace"
-        ]
+        why = document.unprofiled or "no samples"
+        return [f"backtrace only: {why}" if document.fault else f"neither samples nor a backtrace: {why}"]
     samples = profile.samples if profile.samples is not None else sum(profile.weights)
     clock = {"wall": "wall clock", "cpu": "processor time"}.get(profile.mode, profile.mode)
     every = f" every {duration(profile.interval)}" if profile.interval else ""

@@ -64,7 +64,7 @@ def top(desk: CrashDesk, within_s: float | None, since: str, output: str | None,
     if not profile.order:
         raise CommandError(f"no crash {span} has a backtrace to draw; {len(crashes)} were recorded")
     missing = len(crashes) - len(texts)
-    note = [f"{missing:,} more were recorded, of which no document is kept"] if missing else []
+    note = [f"recorded without a document that is kept: {missing:,}"] if missing else []
     svg = render(replace(profile, warnings=[*profile.warnings, *note]), RenderOptions())
     _draw(svg, output or "crashes.svg", say)
 

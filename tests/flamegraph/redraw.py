@@ -9,6 +9,7 @@ from flamegraph.diff import render_diff
 from flamegraph.options import LAYOUTS, RenderOptions
 from flamegraph.profile import Frame
 from flamegraph.svg import render
+from tests.flamegraph.crash_documents import document, profile_of, table
 from tests.flamegraph.profiles import profile
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -52,6 +53,7 @@ def drawings() -> dict[str, str]:
     drawn: dict[str, str] = {layout: render(BEFORE, RenderOptions(layout=layout)) for layout in LAYOUTS}
     drawn["diff"] = render_diff(BEFORE, AFTER, RenderOptions())
     drawn["cut"] = render(BEFORE, RenderOptions(min_percent=15, colors="safe", link="vscode://file/{file}:{line}"))
+    drawn["crash"] = render(profile_of(document(table((1000, (1, 2, 4)), (2000, (1, 2, 3))))), RenderOptions())
     return {name: re.sub(r"(?s)<(style|script)>.*?</\1>", r"<\1/>", svg) for name, svg in drawn.items()}
 
 

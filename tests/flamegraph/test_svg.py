@@ -18,7 +18,7 @@ from tests.flamegraph.redraw import BEFORE, GOLDEN, HOSTILE, drawings
 PLAIN = RenderOptions()
 
 
-@pytest.mark.parametrize("name", [*LAYOUTS, "diff", "cut"])
+@pytest.mark.parametrize("name", [*LAYOUTS, "diff", "cut", "crash"])
 def test_a_drawing_is_as_it_was(name: str) -> None:
     assert drawings()[name] == (GOLDEN / f"{name}.svg").read_text(encoding="utf-8")
 
