@@ -62,7 +62,7 @@ def _deposed(turn: Turn, reason: str) -> None:
 
 def _adopted(turn: Turn, event: Adopted) -> None:
     """Make one picture of what runs and what the store says of it (or our own memory, where that knows more)."""
-    known, before = _known(turn, event), turn.instances
+    known, before = _known(turn, event), turn.instances if _up_to_date(turn) else {}
     complete = _complete(turn, event)
     _restore(turn, event, known)
     unheard = event.census.hosts - event.census.answered
@@ -91,7 +91,8 @@ def _blind(turn: Turn, event: Adopted) -> bool:
     To publish then would be to publish an empty fleet while every instance runs.
     """
     serving = any(proxy.generation for proxy in turn.state.proxies.values())
-    return serving and event.memory.snapshot is None and not event.census.answered and not turn.instances
+    told = event.memory.snapshot is not None or event.census.answered or (turn.instances and _up_to_date(turn))
+    return serving and not told
 
 
 def _known(turn: Turn, event: Adopted) -> Mapping[str, Backend]:
@@ -104,7 +105,12 @@ def _known(turn: Turn, event: Adopted) -> Mapping[str, Backend]:
 def _remembers_more(turn: Turn, event: Adopted) -> bool:
     """Whether the store holds no registry, or lost the last that this scaler published or read."""
     snapshot = event.memory.snapshot
-    return snapshot is None or snapshot.generation < turn.state.generation
+    return _up_to_date(turn) and (snapshot is None or snapshot.generation < turn.state.generation)
+
+
+def _up_to_date(turn: Turn) -> bool:
+    """Whether no proxy has applied more than this scaler remembers: others may have acted since its last term."""
+    return all(proxy.generation <= turn.state.generation for proxy in turn.state.proxies.values())
 
 
 def _complete(turn: Turn, event: Adopted) -> bool:
