@@ -45,7 +45,7 @@ def find(desk: CrashDesk, wish: str) -> tuple[str, bytes]:
 
 def _missing(crash: Crash) -> str:
     if crash.capture is not None:
-        return "its document has expired: the newest 200 are kept, for 7 days"
+        return "its document has expired: only the newest are kept"
     if crash.reason:
         return f"nothing was captured of it: {crash.reason}"
     return "nothing was captured of it yet: the app must run the middleware of flamegraph/rails/"

@@ -78,10 +78,11 @@ def tell(
             new = ()
         else:
             lost = False
+        present = now()
         for place, entry in new:
             after = place
-            following.add(entry, now())
-        _write(following.lines(now()))
+            following.add(entry, present)
+        _write(following.lines(present))
     _write(following.lines(now() + PATIENCE_S))
 
 
