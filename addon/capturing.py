@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from addon.fair_queue import FairQueue
 from fleet.crash import Failure, Source, Uncaptured
 from fleet.crash_document import pack
-from fleet.crash_packing import packed
+from fleet.crash_packing import Packer
 from fleet.profile_client import NotHadError, ProfileClient
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Capturer:
         self._queue: FairQueue[Job] = FairQueue(QUEUED)
         self._filled = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._packing = asyncio.Lock()
+        self._packer = Packer()
         self._pace = Pace(BURST, PER_S)
         self._misses: dict[str, int] = {}
 
@@ -90,7 +90,8 @@ class Capturer:
 
     async def run(self) -> None:
         """Capture what comes."""
-        async with ProfileClient(self._token or "", limit=AT_ONCE) as client, asyncio.TaskGroup() as workers:
+        client = ProfileClient(self._token or "", limit=AT_ONCE)
+        async with client, self._packer, asyncio.TaskGroup() as workers:
             for _ in range(AT_ONCE):
                 workers.create_task(self._work(client))
 
@@ -122,16 +123,14 @@ class Capturer:
             if self._replayer is None or not self._replayer.takes(job):
                 raise
         document = await self._replayer.replay(client, job)
-        async with self._packing:
-            return await asyncio.to_thread(pack, document, _about(job, Source.REPLAY))
+        return await asyncio.to_thread(pack, document, _about(job, Source.REPLAY))
 
     async def _fetch(self, client: ProfileClient, job: Job) -> tuple[Capture, bytes]:
         if self._token is None:
             raise NotHadError("no profile token is set")
         raw = await self._ask(client, job)
         try:
-            async with self._packing:
-                return await packed(raw, job.failure.id, _about(job, Source.CAPTURE))
+            return await self._packer.packed(raw, job.failure.id, _about(job, Source.CAPTURE))
         except ValueError as error:
             await _forget(client, job)
             raise NotHadError(str(error)) from error
