@@ -70,7 +70,8 @@ class Hunt:
     say: Callable[..., None]
     kept: int = 0
     _instances: Mapping[str, Instance] = field(default_factory=dict)
-    _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
+    _group: asyncio.TaskGroup | None = None
+    _early: list[Failure] = field(default_factory=list)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _chased: set[str] = field(default_factory=set)
     _serves: set[str] = field(default_factory=set)
@@ -97,7 +98,9 @@ class Hunt:
     def follow(self, failure: Failure) -> None:
         """This failed, and has been noted."""
         instance = self._instances.get(failure.backend)
-        if instance is None:
+        if self._group is None:
+            self._early.append(failure)
+        elif instance is None:
             self._miss(failure.id, "the instance has left")
         elif self._is_unserved(instance.name):
             self._miss(failure.id, UNSERVED)
@@ -109,7 +112,11 @@ class Hunt:
 
     async def run(self) -> None:
         """Ends only by being cancelled."""
-        async with self._group:
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for failure in self._early:
+                self.follow(failure)
+            self._early.clear()
             while True:
                 await asyncio.sleep(LOOK_S)
                 now = monotonic()
@@ -117,7 +124,7 @@ class Hunt:
                 for name in due[:MOST_ASKED_A_LOOK]:
                     self._due_s[name] = now + SWEEP_S
                     self._asked.add(name)
-                    self._group.create_task(self._look(self._instances[name]))
+                    group.create_task(self._look(self._instances[name]))
 
     async def _chase(self, instance: Instance, failure: Failure) -> None:
         reason = NOTHING
