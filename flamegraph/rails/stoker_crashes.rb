@@ -289,12 +289,13 @@ class StokerCrashes
     end
 
     def document(dropped)
-      reason = dropped || @unprofiled || ("no samples" unless @profile&.key?(:raw))
+      profile = Text.profile(@profile, @started_us) if @profile && !dropped
+      reason = dropped || @unprofiled || ("no samples" unless profile)
       {
         stoker_crash: 1, id: id, why: @why, at: Time.now.to_f.round(3), request: request, exception: exception,
         profiled: reason.nil?, unprofiled: reason.to_s, threads: (Profiler.mixed? ? "mixed" : "own" unless reason),
         mode: (Profiler.mode unless reason), stopped: @stopped || "return", versions: versions, root: @crashes.root,
-        pid: @pid, host: Socket.gethostname, profile: (Text.profile(@profile) unless reason)
+        pid: @pid, host: Socket.gethostname, profile: (profile unless reason)
       }
     end
 
@@ -610,11 +611,21 @@ class StokerCrashes
         text.length > longest ? "#{text[0, longest - 1]}…" : text
       end
 
-      # Frames are numbered anew: their ids are addresses of 15 digits, which make up most of a document.
-      def profile(results)
-        numbers = results[:frames].keys.each_with_index.to_h
-        frames = results[:frames].to_h { |id, frame| [numbers[id], described(frame)] }
-        results.merge(frames: frames, raw: renumbered(results[:raw], numbers))
+      # Fit for JSON, and without what was taken before the start: stackprof keeps a sample that it had no time to record,
+      # and gives it to the next profile. Nil where nothing is left.
+      #
+      # Frames are numbered in the order of their appearance: their ids are addresses of 15 digits, most of a document.
+      def profile(results, started_us)
+        moments = results[:raw_sample_timestamps] || []
+        stale = moments.take_while { |moment| moment < started_us }.size
+        numbers = Hash.new { |known, id| known[id] = known.size }
+        places, raw = remaining(results[:raw] || [], stale, numbers)
+        return if raw.empty?
+
+        trimmed = results.merge(raw: raw, samples: results[:samples] - stale)
+        trimmed[:raw_lines] = lines(results[:raw_lines], places, raw) if results[:raw_lines]
+        %i[raw_sample_timestamps raw_timestamp_deltas].each { |key| trimmed[key] = results[key].drop(stale) if results[key] }
+        trimmed.merge(frames: numbers.to_h { |id, number| [number, described(results[:frames][id])] })
       end
 
       private
@@ -623,15 +634,34 @@ class StokerCrashes
         frame.merge(name: clean(frame[:name], 1000), file: clean(frame[:file], 1000))
       end
 
-      # [depth, that many frames, count] again and again
-      def renumbered(raw, numbers)
+      # `raw` is [depth, that many frames, count] again and again; with it the places where its stacks stood.
+      def remaining(raw, stale, numbers)
+        places = []
+        kept = []
         at = 0
-        found = raw.dup
         while at < raw.size
-          (at + 1..at + raw[at]).each { |place| found[place] = numbers[raw[place]] }
-          at += raw[at] + 2
+          last = at + raw[at] + 1
+          count = raw[last] - stale
+          stale = [-count, 0].max
+          if count.positive?
+            places << at
+            kept << raw[at]
+            (at + 1...last).each { |place| kept << numbers[raw[place]] }
+            kept << count
+          end
+          at = last + 1
         end
-        found
+        [places, kept]
+      end
+
+      # The same stacks of the lines, which have the shape of `raw`.
+      def lines(all, places, raw)
+        at = 0
+        places.flat_map do |place|
+          depth = raw[at]
+          at += depth + 2
+          [depth, *all[place + 1, depth], raw[at - 1]]
+        end
       end
     end
   end

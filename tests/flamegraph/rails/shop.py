@@ -73,8 +73,8 @@ class Shop:
 
 
 @contextmanager
-def shop(ruby: Ruby, folder: Path, **environment: str) -> Iterator[Shop]:
-    """Run the example until the block ends."""
+def shop(ruby: Ruby, folder: Path, rackup: Path | None = None, **environment: str) -> Iterator[Shop]:
+    """Run the example, or what a file of Rack's says, until the block ends."""
     port = free_port()
     settings = {
         "PORT": str(port),
@@ -87,7 +87,7 @@ def shop(ruby: Ruby, folder: Path, **environment: str) -> Iterator[Shop]:
     said = folder / "said.txt"
     with said.open("wb") as words:
         process = subprocess.Popen(
-            [ruby.command, ruby.puma, "--config", example / "puma.rb", example / "config.ru"],
+            [ruby.command, ruby.puma, "--config", example / "puma.rb", rackup or example / "config.ru"],
             env={**os.environ, **settings, **environment},
             cwd=example,
             stdout=words,

@@ -32,20 +32,45 @@ class WhatIsProfiled < Minitest::Test
     assert_in_delta found["profile"]["samples"], found["profile"]["raw_sample_timestamps"].size, 1
   end
 
-  def test_frames_keep_their_places_under_their_new_numbers
-    crashes = middleware(failing)
-    assert_raises(RuntimeError) { crashes.call(env) }
-    profile = document(crashes)["profile"]
-    raw = profile["raw"]
-    counted = 0
+  # The stacks of a profile, a sample each, as names.
+  def stacks(profile, frames = profile["frames"].transform_keys(&:to_i))
+    raw = profile["raw"].dup
+    found = []
     until raw.empty?
-      frames = raw.slice!(0, raw.shift)
-      counted += raw.shift
-      assert frames.all? { |id| profile["frames"].key?(id.to_s) }
+      stack = raw.shift(raw.shift).map { |id| frames.fetch(id)["name"] }
+      raw.shift.times { found << stack }
     end
+    found
+  end
 
-    assert_equal profile["samples"], counted
-    assert_equal (0...profile["frames"].size).map(&:to_s), profile["frames"].keys
+  def test_frames_keep_their_places_under_their_new_numbers
+    taken = JSON.parse(JSON.generate(StackProf.run(mode: :cpu, raw: true, aggregate: false) { named }))
+    told = symbols(taken).then { |results| StokerCrashes::Text.profile(results, 0) }
+    found = JSON.parse(JSON.generate(told))
+
+    assert_equal stacks(taken), stacks(found)
+    assert_equal taken["raw_lines"].inspect, found["raw_lines"].inspect
+    assert_equal (0...found["frames"].size).map(&:to_s), found["frames"].keys
+  end
+
+  def symbols(taken)
+    results = taken.transform_keys(&:to_sym)
+    results.merge(frames: taken["frames"].to_h { |id, frame| [id.to_i, frame.transform_keys(&:to_sym)] })
+  end
+
+  def test_a_sample_from_before_the_start_is_dropped
+    frames = { 11 => { name: "old" }, 12 => { name: "new" }, 13 => { name: "root" } }
+    results = { frames: frames, samples: 4, raw: [2, 13, 11, 1, 2, 13, 12, 3], raw_lines: [2, 1, 2, 1, 2, 1, 3, 3],
+                raw_sample_timestamps: [90, 101, 102, 103], raw_timestamp_deltas: [1, 2, 3, 4] }
+    told = ->(start) { StokerCrashes::Text.profile(results, start) }
+    found = told.(100)
+
+    assert_equal [[2, 0, 1, 3], [2, 1, 3, 3], [101, 102, 103], 3],
+                 found.values_at(:raw, :raw_lines, :raw_sample_timestamps, :samples)
+    assert_equal({ 0 => "root", 1 => "new" }, found[:frames].transform_values { |frame| frame[:name] })
+    assert_equal [2, 0, 1, 1], told.(103)[:raw]
+    assert_equal 4, told.(0)[:samples]
+    assert_nil told.(104)
   end
 
   def test_the_next_profile_holds_nothing_of_the_one_before
