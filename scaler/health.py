@@ -97,7 +97,9 @@ def overdue(turn: Turn) -> None:
     late = [
         instance
         for instance in turn.instances.values()
-        if instance.deadline is not None and instance.deadline <= turn.now
+        if instance.deadline is not None
+        and instance.deadline <= turn.now
+        and not (instance.phase is Phase.DRAINING and instance.generation is None)  # no proxy can know of it yet
     ]
     for instance in late:
         reason = f"{instance.phase} for {turn.now - instance.since:.0f} s"
@@ -172,7 +174,7 @@ def adopt(turn: Turn, item: Found, *, ready: bool) -> None:
     """Take over what runs without being listed, where the registry does not tell everything."""
     number = instance_number(turn.policy.app, item.name) or 0
     turn.set(serial=max(turn.state.serial, number))
-    instance, phase = running_instance(turn, item), Phase.WARMING
+    instance, phase = replace(running_instance(turn, item), unlisted=True), Phase.WARMING
     if ready:
         instance, phase = grown(instance), Phase.SERVING
     turn.enter(instance, phase, "found running, adopted: the registry does not tell")

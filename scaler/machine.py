@@ -40,7 +40,7 @@ from scaler.transitions import Signal
 from scaler.turn import Step, Turn
 
 if TYPE_CHECKING:
-    from scaler.state import Policy, State
+    from scaler.state import Instance, Policy, State
 
 
 def step(policy: Policy, state: State, event: Event) -> Step:
@@ -113,9 +113,16 @@ def _written(turn: Turn, event: Published | Unpublished | Overwritten) -> None:
     turn.set(published=event.version, generation=event.generation)
     for instance in list(turn.instances.values()):
         if instance.generation is None and instance.version <= event.version:
-            turn.put(replace(instance, generation=event.generation))
+            turn.put(replace(instance, generation=event.generation, **_drain_from(turn, instance)))
     if turn.acting and turn.state.version == event.version:  # else this step publishes, and the acts come after that
         acts(turn)
+
+
+def _drain_from(turn: Turn, instance: Instance) -> dict[str, float]:
+    """A drain takes its time from when proxies can know of it, however long the store could not be reached before."""
+    if instance.phase is not Phase.DRAINING:
+        return {}
+    return {"since": turn.now, "deadline": turn.now + turn.policy.life.drain_timeout_s}
 
 
 def _overwritten(turn: Turn, event: Overwritten) -> None:

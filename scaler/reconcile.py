@@ -88,7 +88,8 @@ def _let_go(turn: Turn, loads: Mapping[str, int] | None) -> None:
     spare = tally.ordered - max(0, desired - healthy)
     waiting = (instance for instance in turn.instances.values() if instance.phase in ORDERED)
     for instance in sorted(waiting, key=partial(_number, turn), reverse=True)[: max(0, spare)]:
-        turn.move(instance.name, Signal.CANCELLED, f"{desired} desired, not needed any longer")
+        signal = Signal.RELEASED if instance.unlisted else Signal.CANCELLED
+        turn.move(instance.name, signal, f"{desired} desired, not needed any longer")
     excess = tally.serving - max(desired, 0 if turn.state.closing else turn.policy.sizes.min)
     if excess <= 0 or (missing(turn) and not turn.state.closing):
         return

@@ -45,7 +45,8 @@ class Instance:
     `since` is when this scaler first saw the phase, `deadline` when the phase is overdue. `version` is the state's
     version that set the phase; `generation` the one that published it, None until then; `acted` whether the act of
     the phase (start, stop) was emitted. `refused` and `misses` count probes in a row that were refused, or went
-    unanswered or were answered badly.
+    unanswered or were answered badly. `unlisted`: it was adopted without the registry, so that requests may be in
+    flight on it though it did not serve yet.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Instance:
     refused: int = 0
     misses: int = 0
     trouble: str = ""
+    unlisted: bool = False
 
     def backend(self, token: int) -> Backend:
         """This instance as the registry lists it."""

@@ -38,6 +38,7 @@ TRANSITIONS: Mapping[tuple[Phase, Signal], Phase] = MappingProxyType(
         (Phase.WARMING, Signal.DIED): Phase.FAILED,
         (Phase.WARMING, Signal.OVERDUE): Phase.FAILED,
         (Phase.WARMING, Signal.CANCELLED): Phase.STOPPING,
+        (Phase.WARMING, Signal.RELEASED): Phase.DRAINING,
         (Phase.SERVING, Signal.RELEASED): Phase.DRAINING,
         (Phase.SERVING, Signal.DIED): Phase.STOPPING,
         (Phase.DRAINING, Signal.EMPTY): Phase.STOPPING,
