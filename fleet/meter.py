@@ -20,6 +20,7 @@ _value = itemgetter(1)
 Point = TypeVar("Point", bound=tuple[float, ...])
 
 CLOSEST_POINTS_S = 0.2  # looks closer together than this share a point, so that wakes do not grow the window
+HOLE_S = 5.0  # more than this between two looks is a hole
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _follow(track: Track | None, reading: ProxyReading, now: float, oldest: floa
         reading.uptime_ms,
         reading.in_flight,
         reading.held,
-        _append(track.points, point, oldest),
+        _append_over_holes(track.points, point, oldest),
         since,
     )
 
@@ -132,9 +133,17 @@ def _append(points: tuple[Point, ...], point: Point, oldest: float) -> tuple[Poi
     return (*points[first:], point)
 
 
-def _rate(
-    tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: float, since: float
-) -> float | None:
+def _append_over_holes(points: tuple[Point, ...], point: Point, oldest: float) -> tuple[Point, ...]:
+    """The same, but where nothing was seen for long, the point before the hole stays: what arrived in it counts."""
+    kept = _append(points, point, oldest)
+    begins = kept[0][0]
+    if begins > oldest + HOLE_S:
+        before = next((one for one in reversed(points) if one[0] < begins), None)
+        return kept if before is None else (before, *kept)
+    return kept
+
+
+def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: float, since: float) -> float | None:
     """The sum of the proxies' own rates since `oldest`; None while no proxy was seen twice.
 
     Who came later than the window's begin took its requests from others that are counted over all of it, so its own
@@ -148,6 +157,8 @@ def _rate(
         if len(points) < 2 or (proxy in silent and points[-1][0] < oldest):
             continue
         first = min(bisect_left(points, (oldest - CLOSEST_POINTS_S,)), len(points) - 2)
+        if first and points[first][0] > oldest + HOLE_S:
+            first -= 1
         at, arrivals, span_ms = points[first]
         elapsed_ms = (now - at) * 1000 if proxy in silent else points[-1][2] - span_ms
         if track.since > begun:

@@ -130,6 +130,17 @@ def test_a_restarted_proxy_does_not_count_for_the_time_in_which_another_took_its
     assert 20.0 == pytest.approx(load.stable_rps)
 
 
+def test_what_arrived_while_nothing_could_be_seen_is_not_idleness() -> None:
+    meter = Meter()
+    for second in range(61):
+        meter.told(reading(uptime_ms=1000 * second))
+    load = meter.told(reading(arrivals=500, uptime_ms=110_000), after_s=50.0)
+    for second in range(111, 140):
+        load = meter.told(reading(arrivals=500, uptime_ms=1000 * second))
+    assert not load.idle
+    assert load.stable_rps
+
+
 def test_a_proxy_that_joins_does_not_make_the_rate_jump() -> None:
     meter = Meter()
     for second in range(31):
