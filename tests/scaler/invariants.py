@@ -12,6 +12,7 @@ from scaler.machine import step
 from scaler.messages import (
     Adopted,
     Closed,
+    Counted,
     Deposed,
     Event,
     Forget,
@@ -112,6 +113,9 @@ class Watcher:
         for name in was.keys() & now.keys():
             assert was[name] is now[name] or (was[name], now[name]) in ROWS
         for name in now.keys() - was.keys():
+            unheard = isinstance(event, Counted) and before.unheard and now[name] is Phase.WARMING
+            if unheard:  # found on a host that was silent when the registry was empty
+                continue
             assert now[name] in {Phase.STARTING, Phase.STOPPING}
             assert now[name] is Phase.STOPPING or int(name.removeprefix(self.policy.app)) > before.serial
         assert all(was[name] in {Phase.STOPPING, Phase.FAILED} for name in was.keys() - now.keys())

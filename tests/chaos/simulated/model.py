@@ -50,7 +50,6 @@ class Model:
     checked: Counter[str] = field(default_factory=Counter)
     clock_went_back: bool = False
     _tokens: set[int] = field(default_factory=set)
-    _leases: set[tuple[str, int]] = field(default_factory=set)
     _told: set[tuple[str, str, str]] = field(default_factory=set)
     _sent: dict[str, float] = field(default_factory=dict)
     _draining_since: dict[str, float] = field(default_factory=dict)
@@ -66,11 +65,11 @@ class Model:
 
     def granted(self, lease: Lease) -> None:
         self.checked["granted"] += 1
-        # A store that lost its data while its clock was stepped back knows of no larger one; then a new one is enough.
-        if (lease.scaler, lease.token) in self._leases or (lease.token <= max(self._tokens, default=0) and not self.clock_went_back):
+        # A store that lost its data while its clock was stepped back cannot know of a larger one. The lease still names
+        # its scaler, so a smaller token lets no late holder in.
+        if lease.token <= max(self._tokens, default=0) and not self.clock_went_back:
             raise self.broken("tokens never go back", f"{lease.token} after {max(self._tokens)}")
         self._tokens.add(lease.token)
-        self._leases.add((lease.scaler, lease.token))
         self.holder = lease
 
     def written(self, lease: Lease, happenings: Sequence[Happening]) -> None:
@@ -118,7 +117,7 @@ class Model:
             one.phase is Phase.SERVING and (name not in after or after[name].phase in {Phase.STOPPING, Phase.FAILED})
             for name, one in before.items()
         )
-        if drained and serving < sizes.min and not died:
+        if drained and serving < sizes.min and not died and self.lost_at < self.published_at:
             raise self.broken("never below the minimum", f"{drained} drained, {serving} left")
 
     def _never_back(self, before: Mapping[str, Backend], after: Mapping[str, Backend]) -> None:

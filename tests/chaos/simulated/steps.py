@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.chaos.simulated.scaler_process import ScalerProcess
 
 QUIET_SLACK_S = 2.0
+# For so long a scaler may have seen nothing; what came meanwhile is spread over all of it.
+LONGEST_HOLE_S = 150.0
 
 
 class StepWatcher:
@@ -89,7 +91,7 @@ class StepWatcher:
 
     def _rate(self, process: ScalerProcess, rps: float) -> None:
         now, window_s = self._model.timeline.now, self._policy.sizes.stable_window_s
-        most = self._most_rps(now - window_s - 20.0, now)
+        most = self._most_rps(now - window_s - LONGEST_HOLE_S, now)
         if rps > most * 1.3 + 3.0:
             raise self._model.broken("rates do not jump", f"{process.name} sees {rps:.1f} rps of {most:.1f} at most")
 
