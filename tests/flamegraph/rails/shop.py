@@ -36,6 +36,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Shop:
     port: int
+    pid: int
 
     def get(self, path: str, *, method: str = "GET", **headers: str) -> Answer:
         """Ask on a connection of its own, so that any worker may answer."""
@@ -94,7 +95,7 @@ def shop(ruby: Ruby, folder: Path, rackup: Path | None = None, **environment: st
             stderr=words,
         )
     try:
-        running = Shop(port)
+        running = Shop(port, process.pid)
         _answers(running, process, said)
         yield running
     finally:
