@@ -76,14 +76,17 @@ def throughput(ruby: Ruby, folder: Path) -> None:
             "1 in 100": stack.enter_context(shop(ruby, folder, None, STOKER_PROFILE_EVERY="100", **SINGLE)),
         }
         for running in shops.values():
-            pages_a_second(running)
-        rounds = [{name: pages_a_second(running) for name, running in shops.items()} for _ in range(PAIRS)]
-    print(f"  none: {statistics.median(one['none'] for one in rounds):.1f} pages/s")
+            load(running)
+        rounds = [{name: load(running) for name, running in shops.items()} for _ in range(PAIRS)]
+    bare_ms = statistics.median(one["none"].cpu_ms for one in rounds)
+    print(
+        f"  none: {statistics.median(one['none'].pages_s for one in rounds):.1f} pages/s, {bare_ms:.2f} ms of processor"
+    )
     for name in list(shops)[1:]:
-        ratios = sorted(one[name] / one["none"] for one in rounds)
-        print(
-            f"  {name}: {statistics.median(ratios):.3f} of it, from {ratios[0]:.3f} to {ratios[-1]:.3f}, {PAIRS} pairs"
-        )
+        ratios = sorted(one[name].pages_s / one["none"].pages_s for one in rounds)
+        cpu_ms = statistics.median(one[name].cpu_ms for one in rounds)
+        words = f"{statistics.median(ratios):.3f} of its pages, from {ratios[0]:.3f} to {ratios[-1]:.3f}"
+        print(f"  {name}: {words}, {PAIRS} pairs; {cpu_ms:.2f} ms of processor, {bare_ms / cpu_ms:.3f}")
 
 
 def shares(ruby: Ruby, folder: Path) -> None:
