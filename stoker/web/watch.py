@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fleet.crash import Listing
 
 # Counters have no channel that tells of them, so the store is looked at this often; seldom while nobody watches.
-LOOK_S, UNWATCHED_S = 0.25, 1.0
+LOOK_S, UNWATCHED_S = 0.2, 1.0
 # An event makes the next look due at once, but not sooner than this after the last.
 LOOK_GAP_S = 0.05
 WAIT_S = 1.0

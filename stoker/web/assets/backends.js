@@ -30,7 +30,10 @@ function row(name) {
   cells[2].append(load, bar);
   const node = make("div", { class: "row backend", role: "row" });
   node.append(...cells);
-  return { node, cells, bar, load, serial: serial(name), phase: "", since: 0, share: "", text: "" };
+  const one = { name, node, cells, bar, load, serial: serial(name), entry: null, phase: "", since: 0, share: "", text: "" };
+  node.row = one;
+  watching.observe(node);
+  return one;
 }
 
 // Rows stand in the order of their numbers; a new one nearly always has the largest.
@@ -44,22 +47,15 @@ function place(one, phase) {
   parent.insertBefore(one.node, next);
 }
 
+// What stays the same for long; what changes all the time is `refresh`ed while somebody can see it.
 function drawBackend(name, entry) {
-  let one = rows.get(name);
-  if (!one) {
-    one = row(name);
-    one.node.row = one;
-    rows.set(name, one);
-  }
-  const [inFlight, phase, since, host, weight, spec, url] = entry;
+  const one = rows.get(name);
+  const [, phase, since, host, weight, spec, url] = one.entry = entry;
   if (one.phase !== phase) {
     one.phase = phase;
     place(one, phase);
   }
   one.since = since;
-  put(one.cells[1], age(now() - since));
-  put(one.load, inFlight === null ? DASH : String(inFlight));
-  share(one, inFlight);
   for (const [index, text] of [[3, host], [4, String(weight)], [5, spec.slice(0, 12)], [6, (url ?? DASH).replace("http://", "")]]) {
     put(one.cells[index], text);
   }
@@ -72,33 +68,52 @@ function drawBackend(name, entry) {
   }
 }
 
-function share(one, inFlight) {
-  const value = ((inFlight ?? 0) / most).toFixed(2);
-  if (one.share !== value) one.bar.style.setProperty("--share", one.share = value);
+function refresh(one) {
+  const [inFlight] = one.entry;
+  put(one.cells[1], age(now() - one.since));
+  put(one.load, inFlight === null ? DASH : String(inFlight));
+  const share = ((inFlight ?? 0) / most).toFixed(2);
+  if (one.share !== share) one.bar.style.setProperty("--share", one.share = share);
 }
+
+const visible = new Set();
+const watching = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) visible.delete(target.row);
+    else if (rows.has(target.row.name)) {
+      visible.add(target.row);
+      refresh(target.row);
+    }
+  }
+}, { root: $("table"), rootMargin: "400px" });
 
 const shown = (one) => words.every((word) => one.text.includes(word));
 
 // The bars of all rows share one scale, which doubles and halves.
-function rescaled() {
+function rescale() {
   let highest = 4;
   for (const [inFlight] of state.backends.values()) highest = Math.max(highest, inFlight ?? 0);
-  const before = most;
   most = 2 ** Math.ceil(Math.log2(highest));
-  return most !== before;
 }
 
 export function drawBackends(changed) {
-  const names = rescaled() ? [...changed, ...state.backends.keys()] : [...changed];
-  for (const name of names.sort((a, b) => serial(a) - serial(b))) {
-    const entry = state.backends.get(name);
-    if (entry) drawBackend(name, entry);
-    else if (rows.has(name)) {
-      rows.get(name).node.remove();
-      rows.delete(name);
-    }
+  rescale();
+  const fresh = [...changed].filter((name) => state.backends.has(name) && !rows.has(name));
+  for (const name of fresh.sort((a, b) => serial(a) - serial(b))) rows.set(name, row(name));
+  for (const name of changed) {
+    const entry = state.backends.get(name), one = rows.get(name);
+    if (entry && one.entry !== entry) drawBackend(name, entry);
+    else if (!entry && one) remove(one);
   }
+  drawVisible();
   drawTotals();
+}
+
+function remove(one) {
+  watching.unobserve(one.node);
+  visible.delete(one);
+  rows.delete(one.name);
+  one.node.remove();
 }
 
 function drawTotals() {
@@ -129,9 +144,8 @@ function drawStrip(totals) {
   }));
 }
 
-export function drawAges() {
-  const present = now();
-  for (const one of rows.values()) put(one.cells[1], age(present - one.since));
+export function drawVisible() {
+  for (const one of visible) refresh(one);
 }
 
 export function find(text) {

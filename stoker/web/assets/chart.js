@@ -30,10 +30,10 @@ box.append(svg);
 
 let size = { width: 0, height: 0 }, chosen = null, drawnGrid = "";
 
-// The least of 1, 2, 5, 10, 20, ... that is not below the value.
+// The least round number that is not below the value and has a round half.
 function ceiling(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= value) ?? 10 * power;
+  return [1, 2, 4, 6, 8, 10].map((factor) => factor * power).find((one) => one >= value) ?? 10 * power;
 }
 
 function most(plot, least) {
@@ -48,7 +48,7 @@ function frame() {
   const inner = size.height - TOP - FOOT - BETWEEN, upper = Math.round(inner * 0.6);
   const end = state.samples.at(-1)?.[0] ?? now();
   const plots = [
-    { top: TOP, bottom: TOP + upper, most: most(0, 5) },
+    { top: TOP, bottom: TOP + upper, most: most(0, 4) },
     { top: TOP + upper + BETWEEN, bottom: TOP + inner + BETWEEN, most: most(1, 2) },
   ];
   const across = (size.width - LEFT - RIGHT) / SPAN_S;
@@ -79,6 +79,9 @@ function drawGrid({ end, plots, x, y }) {
   grid.replaceChildren(...shapes);
 }
 
+// A line that is drawn only where there is something to tell.
+const silent = (line) => Boolean(line.quiet) && !state.samples.some((one) => one[line.at]);
+
 // Pieces of a line between which something is not known.
 function pieces(line, end) {
   const found = [];
@@ -96,6 +99,7 @@ function pieces(line, end) {
 function trace(line, { end, plots, x, y }) {
   const plot = plots[line.plot];
   let outline = "", area = "";
+  if (silent(line)) return [area, outline];
   for (const points of pieces(line, end)) {
     let text = "", before = null;
     for (const [at, value] of points) {
@@ -128,7 +132,7 @@ function drawLegend(shape) {
   const sample = chosen === null ? state.samples.at(-1) : nearest(chosen);
   for (const [index, line] of LINES.entries()) {
     put(labels[index].value, number(sample?.[line.at]));
-    labels[index].node.hidden = Boolean(line.quiet) && !state.samples.some((one) => one[line.at]);
+    labels[index].node.hidden = silent(line);
   }
   when.hidden = chosen === null || !sample;
   put(when, when.hidden ? "" : clock(sample[0]));

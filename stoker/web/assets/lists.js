@@ -51,7 +51,8 @@ function add(list, events) {
 }
 
 export function drawReasons() {
-  put("reasons", (state.numbers.reasons ?? []).map((reason) => reason[0]?.toUpperCase() + reason.slice(1)).join(". "));
+  const reasons = state.numbers.reasons ?? [];
+  put("reasons", reasons.length ? `Now: ${reasons.join("; ")}` : "");
 }
 
 export function drawCrashes() {

@@ -1,6 +1,6 @@
 // Brings together what is heard and what is drawn: at most once a frame, and only what changed.
 
-import { drawAges, drawBackends, find } from "./backends.js";
+import { drawBackends, drawVisible, find } from "./backends.js";
 import { drawChart } from "./chart.js";
 import { drawCrashes, drawEvents, drawFaults, drawProxies, drawReasons, drawScalers } from "./lists.js";
 import { listen } from "./live.js";
@@ -111,7 +111,7 @@ listen((kind, content) => {
   }
   heard(kind, content);
 }, linked);
-setInterval(drawAges, 1000);
+setInterval(drawVisible, 1000);
 
 $("find").addEventListener("input", (event) => find(event.target.value));
 $("find").addEventListener("keydown", (event) => {

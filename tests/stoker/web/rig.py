@@ -13,6 +13,7 @@ from fleet.clock import Clock
 from fleet.memory import MemoryStore
 from fleet.memory_crashes import MemoryCrashes
 from fleet.registry import BackendCounters, Change, Happening, Lease, ProxyReading, Summary
+from stoker.web.board import Board
 from stoker.web.running import Server, assembled, serve
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Served:
     """A page under test."""
 
     server: Server
+    board: Board
     address: str
 
 
@@ -38,7 +40,7 @@ async def served(settings: Settings, staged: Staged, port: int = 0) -> AsyncGene
             group.create_task(serve(server, watch, listener))
             living = group.create_task(staged.live())
             try:
-                yield Served(server, f"http://127.0.0.1:{listener.getsockname()[1]}")
+                yield Served(server, watch.board, f"http://127.0.0.1:{listener.getsockname()[1]}")
             finally:
                 living.cancel()
                 server.end()
@@ -61,6 +63,7 @@ class Staged:
 
     store: MemoryStore = field(default_factory=lambda: MemoryStore(Clock().now))
     crashes: MemoryCrashes = field(default_factory=lambda: MemoryCrashes(Clock().now))
+    rps: int = 0
     _lease: Lease | None = None
     _reported: ProxyReading | None = None
 
@@ -79,7 +82,9 @@ class Staged:
             if self.store.outage is None and self._lease is not None:
                 self.store.renew(self._lease)
             if self.store.outage is None and self._reported is not None:
-                self._reported = replace(self._reported, uptime_ms=self._reported.uptime_ms + 500)
+                before = self._reported
+                arrivals, errors = before.arrivals + self.rps // 2, before.errors_5xx + self.rps // 30
+                self._reported = replace(before, uptime_ms=before.uptime_ms + 500, arrivals=arrivals, errors_5xx=errors)
                 await self.store.report(self._reported)
 
     def publish(self, backends: Iterable[Backend], *told: Happening, **shown: object) -> int:

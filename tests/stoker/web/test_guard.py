@@ -19,7 +19,8 @@ def test_addresses_localhost_and_configured_names_are_this_machine(host: str) ->
 @pytest.mark.parametrize(
     "host",
     ["localhost\x00", "", "evil.example:8090", "127.0.0.1.evil.example", "localhost.evil.example",
-     "localhost:80:80", "localhost:x", "[::1", "[::1]x", "127.0.0.1@evil.example", "other.stoker.example.org", "0x7f000001"],
+     "localhost:80:80", "localhost:x", "[::1", "[::1]x", "127.0.0.1@evil.example", "other.stoker.example.org",
+     "0x7f000001"],
 )  # fmt: skip
 def test_any_other_name_may_be_a_strangers(host: str) -> None:
     assert not is_known(host, NAMES)
