@@ -69,7 +69,7 @@ def _adopted(turn: Turn, event: Adopted) -> None:
     turn.set(instances={}, adopted=True, unheard=turn.state.unheard & unheard if complete else unheard)
     for item in event.census.found:
         if item.name in known:
-            _continue(turn, known[item.name], item)
+            _continue(turn, known[item.name], item, complete=complete)
         else:
             _unlisted(turn, event, item, complete=complete)
     found = {item.name for item in event.census.found}
@@ -153,11 +153,15 @@ def _listed(backend: Backend) -> Instance:
     )
 
 
-def _continue(turn: Turn, backend: Backend, item: Found) -> None:
-    """Go on in the phase that the registry remembers; where it runs is believed of the host, not of the registry."""
+def _continue(turn: Turn, backend: Backend, item: Found, *, complete: bool) -> None:
+    """Go on in the phase that the registry remembers; where it runs is believed of the host, not of the registry.
+
+    What goes by a registry that does not tell everything drains first: it may have been adopted since.
+    """
     instance = replace(running_instance(turn, item), weight=backend.weight)
     if backend.phase in {Phase.STOPPING, Phase.FAILED, Phase.GONE}:
-        turn.enter(instance, Phase.STOPPING, f"was {backend.phase}")
+        phase = Phase.STOPPING if complete or not item.running else Phase.DRAINING
+        turn.enter(instance, phase, f"was {backend.phase}")
     elif not item.running:
         phase = Phase.FAILED if backend.phase in ORDERED else Phase.STOPPING
         turn.enter(instance, phase, exit_reason(item))
