@@ -161,8 +161,8 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
             first -= 1
         at, arrivals, span_ms = points[first]
         elapsed_ms = (now - at) * 1000 if proxy in silent else points[-1][2] - span_ms
-        if track.since > begun:
-            elapsed_ms = max(elapsed_ms, (now - begun) * 1000)
+        if track.since > min(begun, at):
+            elapsed_ms = max(elapsed_ms, (now - min(begun, at)) * 1000)
         if elapsed_ms > 0:
             total += (points[-1][1] - arrivals) * 1000 / elapsed_ms
     return total if known else None
