@@ -113,8 +113,11 @@ class Watcher:
         for name in was.keys() & now.keys():
             assert was[name] is now[name] or (was[name], now[name]) in ROWS
         for name in now.keys() - was.keys():
-            unheard = isinstance(event, Counted) and before.unheard and now[name] is Phase.WARMING
-            if unheard:  # found on a host that was silent when the registry was empty
+            adopted = isinstance(event, Counted) and before.unheard
+            if adopted and now[name] in {
+                Phase.WARMING,
+                Phase.DRAINING,
+            }:  # found on a host that was silent when the registry was empty
                 continue
             assert now[name] in {Phase.STARTING, Phase.STOPPING}
             assert now[name] is Phase.STOPPING or int(name.removeprefix(self.policy.app)) > before.serial
