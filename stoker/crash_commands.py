@@ -57,10 +57,11 @@ def crashes(
     desk = _desk(config, redis)
     with Signals() as signals:
         listing = desk.crashes(limit=limit, within_s=within_s)
-        print_crashes(listing, as_json=as_json, quiet=follow)
+        clock = Clock()
+        print_crashes(listing, clock.now(), as_json=as_json, quiet=follow)
         if follow:
             following = Following(listing.crashes, as_json=as_json)
-            tell(desk, following, listing.last, lambda seconds: bool(signals.wait(seconds)), Clock().now)
+            tell(desk, following, listing.last, lambda seconds: bool(signals.wait(seconds)), clock.now)
 
 
 @app.command(epilog="Example: stoker crashes show 3f2a91bc -o crash.svg")

@@ -18,6 +18,8 @@ ID_CHARS = 8
 REQUEST_CHARS = 36
 EXCEPTION_CHARS = 100
 WAITING = "waiting"
+# Of an older crash nothing comes any more; clocks of proxies may differ by a little.
+GIVEN_UP_S = 30.0
 UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 SPAN = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|min|h|d)")
 HEAD = ("TIME", "ID", "REQUEST", "PROFILE", "LIKE", "EXCEPTION")
@@ -31,7 +33,7 @@ def span_s(text: str) -> float:
     return float(found[1]) * UNITS_S[found[2]]
 
 
-def crash_json(crash: Crash, like: int) -> dict[str, Any]:
+def crash_json(crash: Crash, like: int, now: float) -> dict[str, Any]:
     """One line of `stoker crashes --json`. `like` counts the listed crashes of its group, itself among them."""
     failure, capture = crash.failure, crash.capture
     return {
@@ -48,33 +50,33 @@ def crash_json(crash: Crash, like: int) -> dict[str, Any]:
         "exception": capture and capture.exception,
         "message": capture and capture.message,
         "where": capture and capture.where,
-        "profile": profile_word(crash),
+        "profile": profile_word(crash, now),
         "source": capture and capture.source,
         "reason": capture.unprofiled if capture else crash.reason,
         "like": like,
     }
 
 
-def profile_word(crash: Crash) -> str:
+def profile_word(crash: Crash, now: float) -> str:
     """What there is to draw: `profiled`, `backtrace`, `none`, or `waiting` while it may still come."""
     if crash.capture is not None:
         if crash.capture.profiled:
             return "profiled"
         return "backtrace" if crash.capture.exception else "none"
-    return "none" if crash.reason else WAITING
+    return "none" if crash.reason or now - crash.failure.at > GIVEN_UP_S else WAITING
 
 
-def rows(crashes: Sequence[Crash], counts: Mapping[tuple[str, str], int]) -> list[str]:
+def rows(crashes: Sequence[Crash], counts: Mapping[tuple[str, str], int], now: float) -> list[str]:
     """A table of the crashes, headed; names and messages are shown as they are, whatever stands in them."""
     ids = short_ids([crash.failure.id for crash in crashes])
-    cells = [HEAD, *(_cells(crash, ids[crash.failure.id], counts.get(crash.group, 1)) for crash in crashes)]
+    cells = [HEAD, *(_cells(crash, ids[crash.failure.id], counts.get(crash.group, 1), now) for crash in crashes)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEAD) - 1)]
     return [_row(row, widths) for row in cells]
 
 
-def row(crash: Crash, like: int) -> str:
+def row(crash: Crash, like: int, now: float) -> str:
     """The same line alone, for one that has just happened: with its whole id, since others may come."""
-    return "  ".join(_cells(crash, crash.failure.id, like))
+    return "  ".join(_cells(crash, crash.failure.id, like, now))
 
 
 def short_ids(ids: Sequence[str]) -> dict[str, str]:
@@ -101,14 +103,14 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join((*padded, cells[-1])).rstrip()
 
 
-def _cells(crash: Crash, short: str, like: int) -> tuple[str, ...]:
+def _cells(crash: Crash, short: str, like: int, now: float) -> tuple[str, ...]:
     failure = crash.failure
     status = str(failure.status) if failure.failure is Symptom.STATUS else f"{failure.failure}"
     return (
         datetime.fromtimestamp(failure.at, UTC).astimezone().strftime("%m-%d %H:%M:%S"),
         short,
         shown(f"{failure.method} {failure.path} {status}", REQUEST_CHARS),
-        profile_word(crash),
+        profile_word(crash, now),
         f"{like}",
         shown(_exception(crash), EXCEPTION_CHARS),
     )

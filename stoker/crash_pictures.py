@@ -48,7 +48,7 @@ def _missing(crash: Crash) -> str:
         return "its document has expired: only the newest are kept"
     if crash.reason:
         return f"nothing was captured of it: {crash.reason}"
-    return "nothing was captured of it yet: the app must run the middleware of flamegraph/rails/"
+    return "nothing was captured of it (yet): docs/crashes.md says what the app and the proxy need"
 
 
 def top(desk: CrashDesk, within_s: float | None, since: str, output: str | None, say: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fleet.crash import Crash, Failure, counted, merged
 from fleet.errors import StoreUnavailableError
-from stoker.crash_lines import WAITING, crash_json, profile_word, row, rows
+from stoker.crash_lines import crash_json, row, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,13 +20,13 @@ FOLLOW_S = 0.2
 PATIENCE_S = 3.0
 
 
-def print_crashes(listing: Listing, *, as_json: bool, quiet: bool = False) -> None:
+def print_crashes(listing: Listing, now: float, *, as_json: bool, quiet: bool = False) -> None:
     """Print them, oldest first; that there are none only where it is not `quiet`."""
     counts = counted(listing.crashes)
     if as_json:
-        _write([json.dumps(crash_json(crash, counts[crash.group])) for crash in listing.crashes])
+        _write([json.dumps(crash_json(crash, counts[crash.group], now)) for crash in listing.crashes])
     elif listing.crashes:
-        _write(rows(listing.crashes, counts))
+        _write(rows(listing.crashes, counts, now))
     elif not quiet:
         sys.stderr.write("no crashes\n")
 
@@ -51,11 +51,11 @@ class Following:
         told = []
         for crash_id, (since, entries) in tuple(self.open.items()):
             crash = merged(entries)[0]
-            if profile_word(crash) == WAITING and now - since < PATIENCE_S:
+            if crash.capture is None and not crash.reason and now - since < PATIENCE_S:
                 continue
             del self.open[crash_id]
             like = self.counts[crash.group] = self.counts.get(crash.group, 0) + 1
-            told.append(json.dumps(crash_json(crash, like)) if self.as_json else row(crash, like))
+            told.append(json.dumps(crash_json(crash, like, now)) if self.as_json else row(crash, like, now))
         return told
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fleet.crash import Capture, Crash, Symptom, counted
 from fleet.errors import SettingsError
-from stoker.crash_lines import crash_json, profile_word, row, rows, short_ids, shown, span_s
+from stoker.crash_lines import GIVEN_UP_S, crash_json, profile_word, row, rows, short_ids, shown, span_s
 from tests.contracts.crashes import failure
 
 WHERE = "app/models/order.rb:12:in share"
@@ -18,6 +18,7 @@ RAISED = Crash(
 BARE = Crash(failure("aaaaaaaaab"), Capture("aaaaaaaaab", "KeyError", None, WHERE, unprofiled="busy"))
 GONE = Crash(failure("cccccccccc", status=None, failure=Symptom.ABORTED), reason="the app has no token")
 OPEN = Crash(failure("dddddddddd"))
+NOW = OPEN.failure.at + 1
 
 
 @pytest.mark.parametrize(
@@ -34,12 +35,18 @@ def test_another_span_is_refused_in_one_line(text: str) -> None:
 
 
 def test_what_there_is_to_draw_is_one_word() -> None:
-    assert ["profiled", "backtrace", "none", "waiting"] == [profile_word(each) for each in (RAISED, BARE, GONE, OPEN)]
+    assert ["profiled", "backtrace", "none", "waiting"] == [
+        profile_word(each, NOW) for each in (RAISED, BARE, GONE, OPEN)
+    ]
+
+
+def test_an_old_crash_waits_for_nothing() -> None:
+    assert "none" == profile_word(OPEN, OPEN.failure.at + GIVEN_UP_S + 1)
 
 
 def test_the_table_names_request_exception_place_and_count_of_the_like() -> None:
     crashes = [RAISED, BARE, GONE]
-    head, *lines = rows(crashes, counted(crashes))
+    head, *lines = rows(crashes, counted(crashes), NOW)
 
     assert ["TIME", "ID", "REQUEST", "PROFILE", "LIKE", "EXCEPTION"] == head.split()
     assert lines[0].endswith(
@@ -50,16 +57,16 @@ def test_the_table_names_request_exception_place_and_count_of_the_like() -> None
 
 
 def test_json_says_what_is_not_known_with_null() -> None:
-    found = crash_json(OPEN, 1)
+    found = crash_json(OPEN, 1, NOW)
 
     assert (None, None, None, "waiting") == tuple(found[key] for key in ("exception", "message", "where", "profile"))
-    assert json.loads(json.dumps(crash_json(RAISED, 2)))["message"] == "key not found: :x\nmore"
+    assert json.loads(json.dumps(crash_json(RAISED, 2, NOW)))["message"] == "key not found: :x\nmore"
 
 
 def test_nothing_that_a_terminal_obeys_is_printed() -> None:
     hostile = failure(path="/\x1b[31m\r\n", method="GET\x07")
 
-    assert r"GET\x07 /\x1b[31m\r\n 500" in row(Crash(hostile), 1)
+    assert r"GET\x07 /\x1b[31m\r\n 500" in row(Crash(hostile), 1, NOW)
 
 
 @given(st.text(), st.integers(1, 50))

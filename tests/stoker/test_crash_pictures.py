@@ -63,7 +63,7 @@ def test_why_there_is_nothing_to_draw_is_said(store: MemoryCrashes) -> None:
     store._documents.clear()
 
     for crash_id, said in (
-        ("open", "crash open: nothing was captured of it yet: the app must run the middleware of flamegraph/rails/"),
+        ("open", "crash open: nothing was captured of it (yet): docs/crashes.md says what the app and the proxy need"),
         ("lost", "crash lost: nothing was captured of it: the app has no token"),
         ("old", "crash old: its document has expired: only the newest are kept"),
     ):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+NOW = failure().at
+
+
 @pytest.fixture
 def store() -> MemoryCrashes:
     return MemoryCrashes(lambda: 100.0)
@@ -37,7 +40,7 @@ def steps(*acts: Callable[[], object]) -> Callable[[float], bool]:
     return pause
 
 
-def follow(store: MemoryCrashes, pause: Callable[[float], bool], now: Callable[[], float] = lambda: 0.0) -> None:
+def follow(store: MemoryCrashes, pause: Callable[[float], bool], now: Callable[[], float] = lambda: NOW) -> None:
     listing = store.crashes(limit=10)
     tell(store, Following(listing.crashes, as_json=True), listing.last, pause, now)
 
@@ -50,13 +53,13 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str, int]]:
 def test_the_newest_are_listed_oldest_first(store: MemoryCrashes, capsys: pytest.CaptureFixture[str]) -> None:
     fail(store, "one", "two", "three")
 
-    print_crashes(store.crashes(limit=2), as_json=True)
+    print_crashes(store.crashes(limit=2), NOW, as_json=True)
 
     assert [("two", "waiting", 2), ("three", "waiting", 2)] == told(capsys)
 
 
 def test_no_crashes_are_said_beside_the_output(store: MemoryCrashes, capsys: pytest.CaptureFixture[str]) -> None:
-    print_crashes(store.crashes(limit=2), as_json=False)
+    print_crashes(store.crashes(limit=2), NOW, as_json=False)
 
     assert ("", "no crashes\n") == tuple(capsys.readouterr())
 
