@@ -58,8 +58,8 @@ async def heard(answer: aiohttp.ClientResponse, name: str) -> Any:  # noqa: ANN4
 async def test_a_viewer_is_told_everything_and_then_each_change(
     page: Served, staged: Staged, client: aiohttp.ClientSession
 ) -> None:
-    generation = staged.publish([backend(1), backend(2)])
-    await staged.report(generation)
+    first, second, third = (backend(number) for number in (1, 2, 3))
+    await staged.report(staged.publish([first, second]))
     async with client.get(f"{page.address}/live") as answer:
         kind, whole = await anext(messages(answer))
         assert "whole" == kind
@@ -67,7 +67,7 @@ async def test_a_viewer_is_told_everything_and_then_each_change(
         known = whole.get("backends", {})
         while "production2" not in known:
             known = await heard(answer, "backends")
-        staged.publish([backend(1), backend(2), backend(3)], happening("decision", "2", "3", "panic"))
+        staged.publish([first, second, third], happening("decision", "2", "3", "panic"))
         while "production3" not in (told := await heard(answer, "backends")):
             pass
         assert ["production3"] == [name for name, entry in told.items() if isinstance(entry, list)]
