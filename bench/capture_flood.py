@@ -1,8 +1,8 @@
 """What 1,000 crashes in 10 s do to mitmdump: whether each is recorded, how many captured, what other requests feel.
 
 The same load by the same clock, once with a page that crashes and once with one that is fine, alternating; the ratio
-is that of the p99 of the requests beside them. Proxy on one core; app and load on the other. Where the machine has other
-work to do, run it under `chrt -r 10`: else the p99 is that of the wait for a processor.
+is that of the p99 of the requests beside them. Proxy on one core; app and load on the other. Where the machine has
+other work to do, run it under `chrt -r 10`: else the p99 is that of the wait for a processor.
 """
 
 from __future__ import annotations
