@@ -10,8 +10,9 @@ import pytest
 
 from fleet.backend import Phase
 from fleet.crash import Capture
+from fleet.crash_document import pack, read_document
 from fleet.settings import Settings, load
-from tests.contracts.crashes import failure
+from tests.contracts.crashes import document, failure
 from tests.flamegraph.chromium import Page, installed, opened, running
 from tests.stoker.web.rig import Staged, backend, happening, served
 from tests.valkey import free_port
@@ -281,3 +282,15 @@ async def test_a_thousand_instances_are_drawn_and_scrolled_without_stutter(
         frames = await page.run(f"({SCROLL})()")
         assert frames > 80
         assert (await work_ms(page) - before) / frames < 8
+
+
+async def test_a_crash_s_flame_graph_runs_its_own_script_and_reaches_nothing(
+    browser: str, settings: Settings, staged: Staged
+) -> None:
+    await staged.crashes.failed([failure("c1")])
+    await staged.crashes.captured(*pack(read_document(document("c1"), "c1"), {}))
+    async with served(settings, staged) as found, opened(browser) as page:
+        await page.open(f"{found.address}/crashes/c1.svg")
+        await until(page, "document.querySelector('#frames > g')?.node")
+        assert "null" == await page.run("self.origin")
+        assert "refused" == await page.run("fetch('/live').then(() => 'answered', () => 'refused')")
