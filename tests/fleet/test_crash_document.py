@@ -68,7 +68,9 @@ def test_what_is_not_as_it_should_be_is_refused_in_one_line(changes: dict[str, o
         read(**changes)
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"\xff", b'"x"', b"[" * 100_000, b'{"a":' * 100_000, b"1" * 5000])
+@pytest.mark.parametrize(
+    "raw", [b"", b"[]", b"null", b"\xff", b'"x"', b"[" * 100_000, b'{"a":' * 100_000, b"1" * 5000], ids=range(8)
+)
 def test_what_is_no_document_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"^(not JSON: .*|not a crash document of version 1)$"):
         read_document(raw, "c1")
@@ -148,7 +150,11 @@ def test_a_replay_keeps_the_page_as_it_came() -> None:
     assert "<html>\N{SNOWMAN}" == json.loads(unpack(packed))["page"]
 
 
-@pytest.mark.parametrize("packed", [b"", b"x", gzip.compress(b"{}")[:-4], gzip.compress(b" " * (UNPACKED_LIMIT + 1))])
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"x", gzip.compress(b"{}")[:-4], gzip.compress(b" " * (UNPACKED_LIMIT + 1))],
+    ids=["empty", "text", "cut off", "too large"],
+)
 def test_what_cannot_be_unpacked_is_refused_in_one_line(packed: bytes) -> None:
     with pytest.raises(ValueError, match=r"^a kept document must be [^\n]*$"):
         unpack(packed)
