@@ -212,10 +212,6 @@ class StokerCrashes
           @owner = nil
         end
       end
-
-      def free?
-        LOCK.synchronize { @owner.nil? || @pid != Process.pid }
-      end
     end
   end
 

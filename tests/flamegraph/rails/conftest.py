@@ -9,7 +9,6 @@ from tests.flamegraph.rails.shop import Shop, shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module", params=["system", "newer"])
@@ -22,8 +21,3 @@ def open_shop(ruby: Ruby, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The example app on Puma with two workers of four threads, every request profiled."""
     with shop(ruby, tmp_path_factory.mktemp("shop")) as running:
         yield running
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path

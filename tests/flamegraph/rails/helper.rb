@@ -22,8 +22,12 @@ module Crashing
 
   def teardown
     FileUtils.rm_rf(@folder)
-    assert StokerCrashes::Profiler.free?, "the profiler is free after every test"
+    assert free?, "the profiler is free after every test"
     refute StackProf.running? if defined?(StackProf)
+  end
+
+  def free?
+    StokerCrashes::Profiler.instance_variable_get(:@owner).nil?
   end
 
   def middleware(app, **options)

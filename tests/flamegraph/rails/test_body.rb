@@ -73,7 +73,7 @@ class Bodies < Minitest::Test
     crashes, body = answered(Stream.new("a"), status: 500)
     assert_equal threads + 1, Thread.list.size
     burn(0.05)
-    Thread.pass until StokerCrashes::Profiler.free?
+    Thread.pass until free?
     Thread.pass while Thread.list.size > threads
     body.close
 

@@ -90,8 +90,8 @@ def test_a_page_that_sleeps_shows_its_sleep(open_shop: Shop, ruby: Ruby) -> None
     assert 180 <= milliseconds(found, "Kernel#sleep") <= 220
 
 
-def test_the_profile_is_the_failed_requests_own(ruby: Ruby, folder: Path) -> None:
-    with shop(ruby, folder, WEB_CONCURRENCY="0", STOKER_PROFILE_EVERY="0") as alone, ThreadPoolExecutor(3) as others:
+def test_the_profile_is_the_failed_requests_own(ruby: Ruby, tmp_path: Path) -> None:
+    with shop(ruby, tmp_path, WEB_CONCURRENCY="0", STOKER_PROFILE_EVERY="0") as alone, ThreadPoolExecutor(3) as others:
         over = threading.Event()
         for _ in range(3):
             others.submit(_until, over, alone)
@@ -117,8 +117,10 @@ def _until(over: threading.Event, alone: Shop) -> None:
         alone.get("/report?ms=50")
 
 
-def test_in_development_everything_is_profiled_and_rails_own_page_tells_its_exception(ruby: Ruby, folder: Path) -> None:
-    with shop(ruby, folder, RAILS_ENV="development", WEB_CONCURRENCY="0") as developing:
+def test_in_development_everything_is_profiled_and_rails_own_page_tells_its_exception(
+    ruby: Ruby, tmp_path: Path
+) -> None:
+    with shop(ruby, tmp_path, RAILS_ENV="development", WEB_CONCURRENCY="0") as developing:
         page, found = developing.visit("/deep")
     document = json.loads(found.body)
 

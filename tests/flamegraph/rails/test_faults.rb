@@ -56,7 +56,7 @@ class Faults < Minitest::Test
     lines
   end
 
-  def with_fault(line, pass, kind)
+  def with_fault(line, pass, kind, **scope)
     left = pass
     fired = false
     trace = TracePoint.new(:line) do |point|
@@ -65,7 +65,7 @@ class Faults < Minitest::Test
       fired = true
       raise kind, "injected"
     end
-    [trace.enable { yield }, fired]
+    [trace.enable(**scope) { yield }, fired]
   end
 
   def check(name, app, **options)
@@ -77,7 +77,7 @@ class Faults < Minitest::Test
         where = "#{name}, line #{line}, pass #{pass}: #{File.readlines(SOURCE)[line - 1].strip}"
 
         assert_equal expected, found, where
-        assert StokerCrashes::Profiler.free?, where
+        assert free?, where
         refute StackProf.running?, where
         assert_equal expected, seen(crashes), "the next request after #{where}"
       end
@@ -88,6 +88,27 @@ class Faults < Minitest::Test
     apps.each { |name, app| check(name, app) }
     check("unprofiled", apps[:raised], every: 0)
     check("asked for", apps[:raised], every: 100)
+  end
+
+  def test_a_fault_in_the_thread_that_waits_for_a_body_frees_the_profiler
+    was = StokerCrashes::Watch.send(:remove_const, :LONGEST_S)
+    StokerCrashes::Watch.const_set(:LONGEST_S, 0.01)
+    threads = Thread.list.size
+    app = apps[:stream_failed]
+    patient = lambda do
+      answer = middleware(app).call(env)
+      Thread.pass while Thread.list.size > threads
+      assert free?
+      seen(->(_env) { answer })
+    end
+    lines = Hash.new(0)
+    TracePoint.new(:line) { |point| lines[point.lineno] += 1 if point.path == SOURCE }.enable(target_thread: nil) { patient.() }
+    lines.each_key do |line|
+      assert_equal seen(app), with_fault(line, 1, Fault, target_thread: nil) { patient.() }[0], "line #{line}"
+    end
+  ensure
+    StokerCrashes::Watch.send(:remove_const, :LONGEST_S)
+    StokerCrashes::Watch.const_set(:LONGEST_S, was)
   end
 
   def test_a_fault_while_it_is_set_up_leaves_the_app_alone
