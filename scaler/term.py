@@ -14,7 +14,12 @@ from scaler.state import Instance, Term
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fleet.registry import Memory
     from scaler.turn import Turn
+
+
+# Numbers that were given out since what is remembered are not known; so many are left out, for a name is used once.
+LOST_NUMBERS = 1000
 
 
 def take_term(turn: Turn, event: Elected | Deposed | Refused | Adopted) -> None:
@@ -108,9 +113,11 @@ def _remembers_more(turn: Turn, event: Adopted) -> bool:
     return _up_to_date(turn) and (snapshot is None or snapshot.generation < turn.state.generation)
 
 
-def _up_to_date(turn: Turn) -> bool:
-    """Whether no proxy has applied more than this scaler remembers: others may have acted since its last term."""
-    return all(proxy.generation <= turn.state.generation for proxy in turn.state.proxies.values())
+def _up_to_date(turn: Turn, memory: Memory | None = None) -> bool:
+    """Whether no proxy has applied more than this scaler (or the store) remembers: others may have acted since."""
+    stored = memory.snapshot.generation if memory is not None and memory.snapshot else 0
+    newest = max(turn.state.generation, stored)
+    return all(proxy.generation <= newest for proxy in turn.state.proxies.values())
 
 
 def _complete(turn: Turn, event: Adopted) -> bool:
@@ -126,7 +133,7 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
     serving = sum(1 for backend in known.values() if backend.phase is Phase.SERVING)
     ours = _remembers_more(turn, event)
     turn.set(
-        serial=max([turn.state.serial, memory.serial, *numbers]),
+        serial=max([turn.state.serial, memory.serial, *numbers]) + (0 if _up_to_date(turn, memory) else LOST_NUMBERS),
         generation=max(turn.state.generation, memory.snapshot.generation if memory.snapshot else 0),
         hosts=tuple(sorted(census.answered or census.hosts)) or turn.state.hosts,
         desired=max(serving, turn.state.desired) if ours or memory.desired is None else memory.desired,
@@ -158,7 +165,7 @@ def _continue(turn: Turn, backend: Backend, item: Found, *, complete: bool) -> N
 
     What goes by a registry that does not tell everything drains first: it may have been adopted since.
     """
-    instance = replace(running_instance(turn, item), weight=backend.weight)
+    instance = replace(running_instance(turn, item), weight=backend.weight, unlisted=not complete)
     if backend.phase in {Phase.STOPPING, Phase.FAILED, Phase.GONE}:
         phase = Phase.STOPPING if complete or not item.running else Phase.DRAINING
         turn.enter(instance, phase, f"was {backend.phase}")
