@@ -148,14 +148,17 @@ def counted(turn: Turn, event: Counted) -> None:
         elif item is None and instance.host in census.answered:
             died(turn, instance.name, "its container or process is gone")
     for item in census.found:
-        if item.name in turn.instances:
-            continue
-        if item.host in turn.state.unheard and item.running:
-            adopt(turn, item, ready=False)
-        else:
-            remove_stray(turn, item, "not in the registry")
+        if item.name not in turn.instances:
+            _unknown(turn, item)
     if turn.state.unheard:
         turn.set(unheard=turn.state.unheard - census.answered)
+
+
+def _unknown(turn: Turn, item: Found) -> None:
+    if item.host in turn.state.unheard and item.running:
+        adopt(turn, item, ready=False)
+    else:
+        remove_stray(turn, item, "not in the registry")
 
 
 def running_instance(turn: Turn, item: Found) -> Instance:

@@ -118,7 +118,7 @@ class Live:
             if self._closing_until is not None and now >= self._closing_until:
                 log.warning("not everything stopped in time; the rest is left to the next start")
                 return None
-            # Answers come before a tick that is due, or ticks that a slow store makes long would leave no time for them;
+            # Answers come before a tick that is due, or ticks that a slow store makes long leave no time for them;
             # but not for longer than a tick, because the lease has to be renewed.
             overdue = now >= self._next_tick + self._tick_s
             item = None if overdue else self._inbox.take(max(0.0, self._next_tick - now))

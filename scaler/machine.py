@@ -113,16 +113,17 @@ def _written(turn: Turn, event: Published | Unpublished | Overwritten) -> None:
     turn.set(published=event.version, generation=event.generation)
     for instance in list(turn.instances.values()):
         if instance.generation is None and instance.version <= event.version:
-            turn.put(replace(instance, generation=event.generation, **_drain_from(turn, instance)))
+            turn.put(_listed(turn, instance, event.generation))
     if turn.acting and turn.state.version == event.version:  # else this step publishes, and the acts come after that
         acts(turn)
 
 
-def _drain_from(turn: Turn, instance: Instance) -> dict[str, float]:
+def _listed(turn: Turn, instance: Instance, generation: int) -> Instance:
     """A drain takes its time from when proxies can know of it, however long the store could not be reached before."""
     if instance.phase is not Phase.DRAINING:
-        return {}
-    return {"since": turn.now, "deadline": turn.now + turn.policy.life.drain_timeout_s}
+        return replace(instance, generation=generation)
+    deadline = turn.now + turn.policy.life.drain_timeout_s
+    return replace(instance, generation=generation, since=turn.now, deadline=deadline)
 
 
 def _overwritten(turn: Turn, event: Overwritten) -> None:
