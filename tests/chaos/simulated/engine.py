@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 from zlib import crc32
 
 from scaler.messages import Census, Found, Outcome
-from tests.chaos.simulated.plan import HOSTS, SPEC
+from tests.chaos.simulated.plan import HOSTS, SPEC, Plan
+from tests.chaos.simulated.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.chaos.simulated.plan import Plan
-    from tests.chaos.simulated.timeline import Timeline
 
 NEVER = float("inf")
 CALL_TIMEOUT_S = 15.0
@@ -104,7 +103,7 @@ class Engine:
         if self.hung_until.get(host, 0.0) > now:
             # The call is given up by the caller; what it asked for may have been done all the same, or be done later.
             if luck < 0.6:
-                self.timeline.after(CALL_TIMEOUT_S * 2 * luck, lambda: self._create(name, host))
+                self.timeline.after(CALL_TIMEOUT_S * 2 * luck, lambda: self._create_late(name, host))
             self.timeline.after(CALL_TIMEOUT_S, lambda: done("the call timed out", ""))
             return
         if self.fail_until > now:
@@ -116,6 +115,9 @@ class Engine:
             done(None if url else f"no answer from {host}", url)
 
         self.timeline.after(START_S * (0.5 + luck), finish)
+
+    def _create_late(self, name: str, host: str) -> None:
+        self._create(name, host)
 
     def _create(self, name: str, host: str) -> str:
         now = self.timeline.now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
@@ -12,21 +13,21 @@ from scaler.inbox import Ending, Inbox, Wake
 from scaler.messages import (
     Adopted,
     Counted,
+    Event,
     Outcome,
     Started,
     StartFailed,
     StopFailed,
     Stopped,
 )
-from tests.chaos.simulated.engine import NEVER
+from tests.chaos.simulated.engine import NEVER, Engine
+from tests.chaos.simulated.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from fleet.registry import Memory
-    from scaler.messages import Census, Event, Placement, Start, Stop
-    from tests.chaos.simulated.engine import Engine
-    from tests.chaos.simulated.timeline import Timeline
+    from scaler.messages import Census, Placement, Start, Stop
 
 SURVEY_PROBE_S = 0.05
 PROBE_TIMEOUT_S = 2.0

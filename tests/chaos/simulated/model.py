@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fleet.backend import CAPACITY, LEAVING, Phase
-from fleet.registry import PROXY_TTL_S
+from fleet.backend import CAPACITY, LEAVING, Backend, Phase
+from fleet.registry import PROXY_TTL_S, Lease
+from scaler.state import Policy
+from tests.chaos.simulated.proxy import Proxy
+from tests.chaos.simulated.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from fleet.backend import Backend
-    from fleet.registry import Change, Happening, Lease
-    from scaler.state import Policy
+    from fleet.registry import Change, Happening
     from tests.chaos.simulated.engine import Container
-    from tests.chaos.simulated.proxy import Proxy
-    from tests.chaos.simulated.timeline import Timeline
 
 # Between a proxy's last report and the moment at which a tick can know that it is silent.
 NOTICED_S = PROXY_TTL_S + 3.0
@@ -171,10 +171,10 @@ class Model:
     # What the proxies are ---------------------------------------------------------------------------------------
 
     def _gone(self, proxy: Proxy) -> bool:
-        """Whether nobody can know of this proxy: the store lost it, or it may be forgotten by now."""
+        """Whether nobody can know of this proxy: the store lost it, it may be forgotten by now, or it began meanwhile."""
         silent_s = self.timeline.now - proxy.last_report
         forgotten = proxy.kind != "haproxy" and silent_s >= self.policy.life.proxy_forget_s
-        return forgotten or self.lost_at >= proxy.last_report
+        return forgotten or self.lost_at >= proxy.last_report or not proxy.known
 
     def missing(self) -> list[str]:
         """The proxies that serve, and of which the scaler should know by now that they are silent."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fleet.settings import LifeSettings, PolicySettings
 from scaler.state import Policy
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 APP, SPEC = "web", "spec1"
 HOUR_S = 3600.0
@@ -165,7 +163,4 @@ def _with_faults(rng: Random, plan: Plan) -> Plan:
         if whom:
             faults.append(Fault(round(at, 2), name, rng.choice(whom), lasts_s, rng.choice(kind.how)))
         at += rng.expovariate(1 / 40) if rng.random() < 0.8 else rng.uniform(0, 3)
-    return Plan(
-        **{name: getattr(plan, name) for name in Plan.__slots__ if name != "faults"},  # type: ignore[arg-type]
-        faults=tuple(faults),
-    )
+    return replace(plan, faults=tuple(faults))

@@ -6,21 +6,20 @@ file, never applies an older generation, and shows its gauges as they are after 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
 from fleet.errors import StoreUnavailableError
-from fleet.registry import ProxyReading
-from tests.chaos.simulated.engine import chance
+from fleet.registry import ProxyReading, Snapshot
+from tests.chaos.simulated.engine import Engine, chance
+from tests.chaos.simulated.server import Board
+from tests.chaos.simulated.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from fleet.registry import Snapshot
-    from tests.chaos.simulated.engine import Engine
-    from tests.chaos.simulated.server import Board
-    from tests.chaos.simulated.timeline import Timeline
 
 STEP_S = 1.0  # reports are half as frequent as a real proxy's, so that what the scaler sees is older, never newer
 HOLD_S = 30.0
@@ -135,7 +134,6 @@ class Proxy:
         if held_news:
             self.wake()
 
-
     def _refresh(self) -> bool:
         if not self.known or self.timeline.now < self.refuses_news_until:
             return False
@@ -181,11 +179,9 @@ class Proxy:
             return  # less than one request; it is added up
         self.last_request = now
         ways = self._open()
-        if len(ways) < len(self.targets):
-            each = max(1.0, count / len(self.targets))
-            for name in self.targets:
-                if name not in ways:
-                    self.refused[name] = self.refused.get(name, 0.0) + each
+        for name in self.targets if len(ways) < len(self.targets) else ():
+            if name not in ways:
+                self.refused[name] = self.refused.get(name, 0.0) + max(1.0, count / len(self.targets))
         if ways:
             self._send(ways, count, now)
         elif sum(number for _, number in self.held) < HOLD_MAX:

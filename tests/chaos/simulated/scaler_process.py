@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fleet.errors import StoreUnavailableError
 from scaler.driver import drive
 from scaler.live import Live
-from scaler.messages import Adopted, Published, Publish, Report, Start, Stop, Survey
+from scaler.messages import Adopted, Publish, Published, Report, Start, Stop, Survey
 from scaler.state import State
 from tests.chaos.simulated.hands import Process, SimulatedHands, SimulatedInbox, SimulatedProber, WaitingError
 from tests.chaos.simulated.server import EPOCH_S, Door
@@ -67,13 +67,21 @@ class ScalerProcess:
         self._answers: list[Callable[[], Event]] = []
         self._inside = False
         life = self.life
-        process = Process(f"{self.name}-{life}", self._timeline, self.now, lambda: self._awake(life), self._teller(life), self.pump)
+        process = Process(
+            f"{self.name}-{life}", self._timeline, self.now, lambda: self._awake(life), self._teller(life), self.pump
+        )
         self._inbox = SimulatedInbox(self.now)
         self._hands = SimulatedHands(process, self._engine, self.policy.life.parallel_starts)
         self._prober = SimulatedProber(process, self._engine, self._inbox)
         door = Door(self.name, self._server, self._took)
         self._live = Live(
-            f"{self.name}-{life}", door, self._hands, self._prober, self._inbox, self.now, self.policy.life.tick_s  # type: ignore[arg-type]
+            f"{self.name}-{life}",
+            door,
+            self._hands,  # type: ignore[arg-type]  # as the real ones, on simulated time
+            self._prober,
+            self._inbox,
+            self.now,
+            self.policy.life.tick_s,
         )
         self.pump()
 
@@ -195,7 +203,10 @@ class ScalerProcess:
             return None
         if isinstance(event, Published | Adopted):
             self._moment("answer")
-        return event if self.alive else None
+        return event if self._awake_still() else None
+
+    def _awake_still(self) -> bool:
+        return self.alive  # a trap may have ended it
 
     def perform(self, effect: Effect) -> None:
         if self._trap is not None and isinstance(effect, BEFORE.get(self._trap[0], ())):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from fleet.errors import RefusedError, StoreUnavailableError
 from fleet.memory import MemoryStore, Stored
 from fleet.registry import PROXY_TTL_S, Detail, Sighting
+from tests.chaos.simulated.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from fleet.registry import Change, Happening, Lease, Memory, Order, ProxyReading, Snapshot, Summary
-    from tests.chaos.simulated.timeline import Timeline
 
 Answer = TypeVar("Answer")
 EPOCH_S = 1_800_000_000.0

@@ -45,7 +45,7 @@ class StepWatcher:
             if not quiet:
                 self._all(before, event, taken)
             elif taken.effects and not acting(after, event.now):
-                raise model.broken("one acts", f"{process.name} writes outside its term")  # noqa: TRY301
+                raise model.broken("one acts", f"{process.name} writes outside its term")
         except BrokenError:
             raise
         except AssertionError as error:

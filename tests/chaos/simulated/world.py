@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
 from fleet.registry import Order, OrderKind
-from tests.chaos.simulated.engine import NEVER, Container, Engine
+from tests.chaos.simulated.engine import Container, Engine
 from tests.chaos.simulated.model import Model
 from tests.chaos.simulated.plan import CALM_S, Fault, Plan
 from tests.chaos.simulated.proxy import Proxy
@@ -17,7 +17,7 @@ from tests.chaos.simulated.steps import MostRps, StepWatcher
 from tests.chaos.simulated.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from fleet.registry import Change, Happening, Lease
     from scaler.messages import Event
