@@ -115,7 +115,7 @@ def _errors(numbers: dict[str, Any]) -> Iterator[Finding]:
 def _scalers(content: dict[str, Any]) -> Iterator[Finding]:
     if not any(scaler["acting"] for scaler in content["scalers"]):
         waiting = len(content["scalers"])
-        rest = f"{waiting} wait" if waiting else "none is running"
+        rest = f"{waiting} {'waits' if waiting == 1 else 'wait'}" if waiting else "none is running"
         yield Level.BAD, f"Nobody decides: no scaler acts, {rest}"
     if faults := content["faults"]:
         yield Level.WARN, f"{_count(len(faults), 'thing')} in the store cannot be believed"

@@ -1,13 +1,10 @@
-"""Takes the pictures of docs/web.md: `python -m tests.stoker.web.pictures [ADDRESS]`.
-
-The bad moment is staged. With the address of a running fleet's page its good moments are taken too.
-"""
+"""Takes the pictures of docs/web.md, of a staged fleet: `python -m tests.stoker.web.pictures`."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,18 +31,38 @@ async def take(page: Page, address: str, name: str, scheme: str, width: int, hei
     await page.picture(PICTURES / f"{name}.png")
 
 
-def remember(board: Board, now: float) -> None:
-    """Ten minutes in which the load grew and then the app broke."""
+def remember(board: Board, now: float, *, trouble: bool) -> None:
+    """Ten minutes in which the load grew, and in which the app broke at the end."""
     for second in range(600):
-        load_rps = 22 + 12 * math.sin(second / 90) + 2 * math.sin(second / 7) + max(0, second - 500) * 0.23
-        errors = 0.0 if second < 555 else 3.4 + math.sin(second / 3)
-        held = 0 if second < 570 else min(9, second - 570)
-        desired = max(2, round(load_rps / 10 + 0.4))
-        serving = min(desired, 5)
-        board.samples.append([round(now - 600 + second, 1), load_rps, errors, 12, held, serving, desired])
+        late = trouble and second > 500
+        load_rps = 24 + 13 * math.sin(second / 90) + 2 * math.sin(second / 7) + 1.5 * math.sin(second * 2.1)
+        load_rps += (second - 500) * 0.23 if late else max(0, second - 300) * 0.06
+        errors = 2 + math.sin(second / 3) if late and second > 555 else 0.0
+        held = min(9, second - 570) if late and second > 570 else 0
+        desired = 2 + sum(second > at for at in (60, 420, 470)) + (late and second > 590) * 2
+        if trouble:
+            desired -= second > 230
+        board.samples.append([round(now - 600 + second, 1), load_rps, errors, 12, held, min(desired, 5), desired])
 
 
-async def stage(staged: Staged) -> None:
+async def calm(staged: Staged) -> None:
+    """All is well."""
+    at = staged.store.clock()
+    told = [
+        replace(happening("decision", before, after, *reasons), at=at - ago)
+        for ago, before, after, *reasons in (
+            (540, "2", "3", "21.4 rps at target 10"),
+            (180, "3", "4", "38.2 rps at target 10", "panic: 4 s need 4.2, 3 serving"),
+            (130, "4", "5", "44.7 rps at target 10"),
+        )
+    ]
+    hosts = ("alpha", "beta", "alpha", "beta", "alpha")
+    instances = [backend(number, host=host) for number, host in enumerate(hosts, 1)]
+    generation = staged.publish(instances, *told, reasons=("45.9 rps at target 10",))
+    await staged.report(generation, arrivals=4000, in_flight=8)
+
+
+async def broken(staged: Staged) -> None:
     """The bad moment itself."""
     phases = {6: Phase.FAILED, 7: Phase.WARMING, 8: Phase.STARTING}
     instances = [
@@ -73,19 +90,22 @@ async def stage(staged: Staged) -> None:
     await staged.report(generation, arrivals=4000, held=9, in_flight=21)
 
 
-async def main(address: str) -> None:
+async def main() -> None:
     """Take every picture."""
-    staged = Staged(rps=52)
-    await stage(staged)
+    settings = load(None, fleet="shop", app="production")
     with running() as devtools:
         async with opened(devtools) as page:
-            if address:
-                await take(page, address, "web", "light", 1280, 1000)
-                await take(page, address, "web-phone", "dark", 390, 900)
-            async with served(load(None, fleet="shop", app="production"), staged) as found:
-                remember(found.board, staged.store.clock())
+            well, trouble = Staged(rps=46), Staged(rps=52, failing=1)
+            await calm(well)
+            async with served(settings, well) as found:
+                remember(found.board, well.store.clock(), trouble=False)
+                await take(page, f"{found.address}/", "web", "light", 1280, 1000)
+                await take(page, f"{found.address}/", "web-phone", "dark", 390, 900)
+            await broken(trouble)
+            async with served(settings, trouble) as found:
+                remember(found.board, trouble.store.clock(), trouble=True)
                 await take(page, f"{found.address}/", "web-trouble", "light", 1000, 1150)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else ""))
+    asyncio.run(main())

@@ -64,6 +64,7 @@ class Staged:
     store: MemoryStore = field(default_factory=lambda: MemoryStore(Clock().now))
     crashes: MemoryCrashes = field(default_factory=lambda: MemoryCrashes(Clock().now))
     rps: int = 0
+    failing: int = 0
     _lease: Lease | None = None
     _reported: ProxyReading | None = None
 
@@ -83,7 +84,7 @@ class Staged:
                 self.store.renew(self._lease)
             if self.store.outage is None and self._reported is not None:
                 before = self._reported
-                arrivals, errors = before.arrivals + self.rps // 2, before.errors_5xx + self.rps // 30
+                arrivals, errors = before.arrivals + self.rps // 2, before.errors_5xx + self.failing
                 self._reported = replace(before, uptime_ms=before.uptime_ms + 500, arrivals=arrivals, errors_5xx=errors)
                 await self.store.report(self._reported)
 

@@ -49,7 +49,7 @@ def judged(
             {"proxies": [{"id": "a", "silent": False}, {"id": "b", "silent": True}]},
         ),
         (Level.BAD, "Nobody decides: no scaler acts, none is running", {"scalers": []}),
-        (Level.BAD, "Nobody decides: no scaler acts, 1 wait", {"scalers": [{"id": "s", "acting": False}]}),
+        (Level.BAD, "Nobody decides: no scaler acts, 1 waits", {"scalers": [{"id": "s", "acting": False}]}),
         (Level.WARN, "1 thing in the store cannot be believed", {"faults": ["production9: not JSON"]}),
         (Level.BAD, "20% of the answers are errors (5xx)", {"numbers": {"errors": 2.0}}),
         (Level.WARN, "5% of the answers are errors (5xx)", {"numbers": {"errors": 2.0, "rps": 40.0}}),
