@@ -32,7 +32,8 @@ def to_yaml(value: Value) -> str:
         case None | bool() | int() | float():
             return json.dumps(value)
         case Mapping():
-            return "{" + ", ".join(f"{_quoted(key)}: {to_yaml(one)}" for key, one in value.items()) + "}"
+            # Without the question mark, a key must be no longer than 1,024 characters.
+            return "{" + ", ".join(f"? {_quoted(key)} : {to_yaml(one)}" for key, one in value.items()) + "}"
         case _:
             return "[" + ", ".join(map(to_yaml, value)) + "]"
 
