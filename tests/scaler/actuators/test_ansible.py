@@ -156,9 +156,11 @@ def test_the_steps_of_a_site_are_taken_for_each_instance_and_one_that_fails_give
     assert locked == Failed(hand.name(2), left)
     with ThreadPoolExecutor(2) as threads:
         kept, gone = threads.map(lambda number: attempt_stop(actuator, hand.name(number), "alpha", 1.0), (1, 2))
+    found = actuator.running().found
+    engine.remove_fleet(hand.settings.fleet)
     assert kept == Failed(hand.name(1), f"{hand.name(1)}: left behind: the zone is still locked")
     assert gone == ()
-    assert [hand.name(1)] == [found.name for found in actuator.running().found]
+    assert [hand.name(1)] == [one.name for one in found]
 
 
 @pytest.mark.live
