@@ -15,6 +15,7 @@ with atheris.instrument_imports(include=["flamegraph"]):
     from flamegraph.fold import fold
     from flamegraph.profile import ProfileError
     from flamegraph.readers import (
+        crash,
         mini_profiler,
         rails_json,
         rails_log,
@@ -26,6 +27,7 @@ with atheris.instrument_imports(include=["flamegraph"]):
     )
 
 READERS = (
+    crash,
     mini_profiler,
     rails_json,
     rails_log,
