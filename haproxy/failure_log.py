@@ -10,7 +10,7 @@ from fleet.crash import Symptom
 # HAProxy's own format of HTTP logs, and after it the instance's address and the request's id.
 LOG_FORMAT = (
     "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r"
-    " %si:%sp %[var(txn.stoker_id)]"
+    " %si:%sp %ID"
 )
 LINE = re.compile(
     r"\S+ \[[^]]*\] \S+ [^ /]+/(?P<server>\S+) (?:-?\d+/){4}\+?(?P<duration_ms>-?\d+) (?P<status>\d{3}) \+?\d+ .*?"

@@ -32,7 +32,7 @@ LONGEST_SNIPPET = 64_000
 KEYWORDS = frozenset(
     {
         *("global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "mailers", "program", "ring"),
-        *("server", "server-template"),
+        *("server", "server-template", "unique-id-format"),
         *("userlist", "cache", "http-errors", "log-forward", "fcgi-app", "crt-store", "traces"),
         *(".if", ".elif", ".else", ".endif", ".notice", ".alert", ".diag"),
     }
