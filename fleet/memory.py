@@ -24,6 +24,7 @@ from fleet.registry import (
     Summary,
     detail_of,
 )
+from fleet.release import Releases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -36,8 +37,10 @@ class Stored:
     snapshot: Snapshot | None = None
     serial: int = 0
     token: int = 0
+    foreign: bool = False  # the token is of another server
     holder: tuple[str, int, float] | None = None
     summary: Summary | None = None
+    releases: Releases | None = None
     scalers: dict[str, float] = field(default_factory=dict)
     readings: dict[str, tuple[float, ProxyReading]] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
@@ -64,6 +67,14 @@ class MemoryStore:
         """Lose everything, as a server without its data does."""
         self._stored = Stored()
 
+    def copy(self) -> Stored:
+        """What a disk or a replica holds at this moment."""
+        return _copy(self._stored)
+
+    def restore(self, stored: Stored, *, another_server: bool) -> None:
+        """Come back with old data, as the server that it was or as another one."""
+        self._stored = replace(_copy(stored), foreign=stored.foreign or another_server)
+
     def acquire(self, scaler: str) -> Lease | None:
         """Take the lease, or None while another holds it. Also records that this scaler lives."""
         stored = self._reach()
@@ -71,7 +82,8 @@ class MemoryStore:
         if self._holder() is not None:
             self._shorten(stored)
             return None
-        settled, stored.token = stored.token > 0, self._following(stored.token)
+        settled = stored.token > 0 and not stored.foreign
+        stored.token, stored.foreign = self._following(stored.token), False
         stored.holder = scaler, stored.token, self.clock() + LEASE_TTL_S
         return Lease(scaler, stored.token, LEASE_TTL_S, settled)
 
@@ -100,6 +112,7 @@ class MemoryStore:
         stored.snapshot = Snapshot(generation, dict(change.backends))
         stored.serial = max(stored.serial, change.serial)
         stored.summary = change.summary
+        stored.releases = change.releases or stored.releases
         self._record(stored, change.happenings)
         for loop, queue in list(self._listeners):
             loop.call_soon_threadsafe(queue.put_nowait, generation)
@@ -123,9 +136,15 @@ class MemoryStore:
         stored = self._reach()
         summary = stored.summary
         if summary is None:
-            return Memory(stored.snapshot, stored.serial)
+            return Memory(stored.snapshot, stored.serial, releases=stored.releases)
         return Memory(
-            stored.snapshot, stored.serial, summary.paused, summary.manual, summary.desired, summary.last_order
+            stored.snapshot,
+            stored.serial,
+            summary.paused,
+            summary.manual,
+            summary.desired,
+            summary.last_order,
+            releases=stored.releases,
         )
 
     def orders(self, after: str) -> Sequence[Order]:
@@ -208,6 +227,7 @@ class MemoryStore:
             sighting=self._sighting(),
             scalers=tuple((scaler, now - seen) for scaler, seen in stored.scalers.items()),
             acting=holder[0] if holder else None,
+            releases=stored.releases,
         )
 
     def place(self, order: Order) -> str:
@@ -238,7 +258,7 @@ class MemoryStore:
         return holder[:2] if holder is not None and self.clock() < holder[2] else None
 
     def _lives(self, since: float) -> bool:
-        """Not where the clock went back and nobody wrote since: what lives longer than it was given is no sign of life."""
+        """Not where the clock went back and nobody wrote since."""
         return since <= self.clock() < since + PROXY_TTL_S
 
     def _shorten(self, stored: Stored) -> None:
@@ -261,6 +281,16 @@ class MemoryStore:
         with self._woken:
             self._wakes += 1
             self._woken.notify_all()
+
+
+def _copy(stored: Stored) -> Stored:
+    return replace(
+        stored,
+        scalers=dict(stored.scalers),
+        readings=dict(stored.readings),
+        orders=list(stored.orders),
+        events=list(stored.events),
+    )
 
 
 def _place(entry: str) -> tuple[int, ...]:
