@@ -48,9 +48,7 @@ def main() -> int:
                 spent_s = time.monotonic() - began
                 print(f"{number} of {len(seeds)} runs, {spent_s:.0f} s, {len(failures)} broken", flush=True)
     spent_s = time.monotonic() - began
-    print(
-        f"seeds {chosen.seeds}, {chosen.seconds:g} s of traffic each: {spent_s:.1f} s, {spent_s / len(seeds):.3f} s a seed"
-    )
+    print(f"seeds {chosen.seeds} of {chosen.seconds:g} s: {spent_s:.1f} s, {spent_s / len(seeds):.3f} s a seed")
     print(", ".join(f"{count} {name}" for name, count in totals.items()))
     print(f"{len(failures)} broken" if failures else "every promise held")
     return 1 if failures else 0

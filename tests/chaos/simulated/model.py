@@ -171,7 +171,7 @@ class Model:
     # What the proxies are ---------------------------------------------------------------------------------------
 
     def _gone(self, proxy: Proxy) -> bool:
-        """Whether nobody can know of this proxy: the store lost it, it may be forgotten by now, or it began meanwhile."""
+        """Whether nobody can know of this proxy: lost by the store, forgotten by now, or begun meanwhile."""
         silent_s = self.timeline.now - proxy.last_report
         forgotten = proxy.kind != "haproxy" and silent_s >= self.policy.life.proxy_forget_s
         return forgotten or self.lost_at >= proxy.last_report or not proxy.known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from fleet.errors import RefusedError, StoreUnavailableError
@@ -33,19 +33,17 @@ class Witness(Protocol):
 
 @dataclass(slots=True)
 class Server:
-    """The store's server. `run` is its run id; copies are what a disk or a replica holds."""
+    """The store's server. Copies are what a disk or a replica holds."""
 
     timeline: Timeline
     witness: Witness
     clock_s: float = EPOCH_S
-    run: int = 1
     down_until: float = 0.0
     slow_until: float = 0.0
     delay_s: float = 0.0
     cut_until: dict[str, float] = field(default_factory=dict)
     memory: MemoryStore = field(init=False)
     details: dict[str, tuple[Mapping[str, int], Mapping[str, float]]] = field(default_factory=dict)
-    _giver: int = 0
     _copies: dict[float, Stored] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -65,19 +63,11 @@ class Server:
 
     def keep(self, label: float) -> None:
         """Make a copy, to be restored later."""
-        stored = self.memory._stored
-        self._copies[label] = replace(
-            stored,
-            scalers=dict(stored.scalers),
-            readings=dict(stored.readings),
-            orders=list(stored.orders),
-            events=list(stored.events),
-        )
+        self._copies[label] = self.memory.copy()
 
     def restore(self, label: float) -> None:
         """Come back as another server with that copy."""
-        self.run += 1
-        self.memory._stored = self._copies[label]
+        self.memory.restore(self._copies[label], another_server=True)
 
     def sight(self, *, detail: bool) -> Sighting:
         """As MemoryStore.sight, on readings that were stored without their backends, which is cheaper."""
@@ -105,9 +95,8 @@ class Server:
         lease = self.memory.acquire(scaler)
         if lease is None:
             return None
-        settled, self._giver = lease.settled and self._giver == self.run, self.run
         self.witness.granted(lease)
-        return replace(lease, settled=settled)
+        return lease
 
 
 @dataclass(slots=True)
