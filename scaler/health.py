@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Phase, instance_number
 from scaler.messages import Counted, Found, Outcome, Probed
+from scaler.rollout import undo
 from scaler.state import Instance
 from scaler.transitions import Signal
 
@@ -48,14 +49,16 @@ def _judge(turn: Turn, instance: Instance, event: Probed) -> None:
             turn.watch_again()
             if misses == turn.policy.life.probe_failures:
                 turn.tell("fault", instance.name, "", "failing", f"{misses} probes in a row: {event.detail}")
+                undo(turn, instance, f"{misses} probes in a row: {event.detail}")
 
 
 def refuse(turn: Turn, instance: Instance, times: int) -> None:
     """Count refused connections in a row; at the second the instance is dead, out at once and replaced."""
     refused = instance.refused + times
-    turn.put(replace(instance, refused=refused))
+    trouble = f"connections refused {refused} times in a row"
+    turn.put(replace(instance, refused=refused, trouble=trouble))
     if refused >= REFUSED_IS_DEAD:
-        died(turn, instance.name, f"connections refused {refused} times in a row")
+        died(turn, instance.name, trouble)
     else:
         turn.watch_again()
 
@@ -63,7 +66,9 @@ def refuse(turn: Turn, instance: Instance, times: int) -> None:
 def died(turn: Turn, name: str, reason: str) -> None:
     """Take a dead instance out; one that died young counts as a failed start, so that a crash loop backs off."""
     instance = turn.instances[name]
-    if turn.move(name, Signal.DIED, reason) and (_young(turn, instance) or instance.phase is Phase.WARMING):
+    if not turn.move(name, Signal.DIED, reason) or undo(turn, instance, reason):
+        return
+    if _young(turn, instance) or instance.phase is Phase.WARMING:
         failed_start(turn, instance)
 
 
@@ -105,8 +110,9 @@ def overdue(turn: Turn) -> None:
         reason = f"{instance.phase} for {turn.now - instance.since:.0f} s"
         if instance.trouble:
             reason = f"{reason}: {instance.trouble}"
-        turn.move(instance.name, Signal.OVERDUE, reason)
-        if instance.phase in {Phase.STARTING, Phase.WARMING}:
+        served = instance.unlisted and instance.phase is Phase.WARMING  # perhaps: what is in flight on it ends first
+        turn.move(instance.name, Signal.RELEASED if served else Signal.OVERDUE, reason)
+        if instance.phase in {Phase.STARTING, Phase.WARMING} and not undo(turn, instance, reason):
             failed_start(turn, instance)
 
 

@@ -77,6 +77,9 @@ class World:
         self._watchers: dict[tuple[str, int], StepWatcher] = {}
         self._able_since: dict[str, float] = {}
         self._disturbed_until = 0.0
+        steady_from = [until for _, until in ((0.0, 0.0), *plan.load)][-2]
+        over = max((fault.at + fault.lasts_s for fault in plan.faults), default=0.0)
+        self._rest_from = max(over, steady_from) + CALM_S - REST_S
 
     def run(self) -> Result:
         """Let the hour pass."""
@@ -141,7 +144,7 @@ class World:
     def _every_second(self) -> None:
         now = self.timeline.now
         self._take_over(now)
-        if now >= self.plan.until_s - REST_S and self.plan.until_s >= CALM_S:
+        if now >= self._rest_from:
             self._at_rest()
         self.timeline.at(now + 1.0, self._every_second)
 
