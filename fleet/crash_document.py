@@ -8,7 +8,7 @@ import math
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fleet.crash import Capture, Source
@@ -23,6 +23,7 @@ PACKED_LIMIT = 1024 * 1024
 UNPACKED_LIMIT = 32 * 1024 * 1024
 DEPTH_LIMIT = 32
 LINES_LIMIT = 1000
+FEWEST_LINES = 50
 LINE_LIMIT = 500
 TEXT_LIMIT = 2000
 WHY = ("raised", "status", "body", "slow")
@@ -81,7 +82,7 @@ def replayed(crash_id: str, page: str, content: Mapping[str, Any]) -> Document:
 def pack(document: Document, proxy: Mapping[str, object]) -> tuple[Capture, bytes]:
     """What is stored, `proxy` being what the data plane knows of the request.
 
-    What is above `PACKED_LIMIT` loses its profile, and of its backtrace what is above 50 lines if need be.
+    What is above `PACKED_LIMIT` loses its profile, and if need be the middle of its backtrace.
     """
     content = {**document.content, "proxy": dict(proxy)}
     packed = _packed(content)
@@ -92,9 +93,9 @@ def pack(document: Document, proxy: Mapping[str, object]) -> tuple[Capture, byte
     packed = _packed(content)
     if len(packed) > PACKED_LIMIT:
         exception = content["exception"]
-        content["exception"] = {**exception, "backtrace": exception["backtrace"][:50], "cut": True}
+        content["exception"] = {**exception, "backtrace": _ends(exception["backtrace"], FEWEST_LINES), "cut": True}
         packed = _packed(content)
-    return _capture(content, document.capture.source), packed
+    return replace(document.capture, profiled=False, unprofiled="too large"), packed
 
 
 def unpack(packed: bytes) -> bytes:
@@ -192,7 +193,7 @@ def _exception(content: Mapping[str, Any]) -> dict[str, Any] | None:
     if not value.get("class"):
         raise ValueError("exception must be null or an object with a class")
     lines = value.get("backtrace")
-    backtrace = [_text(line, LINE_LIMIT) for line in lines[:LINES_LIMIT]] if isinstance(lines, list) else []
+    backtrace = [_text(line, LINE_LIMIT) for line in _ends(lines, LINES_LIMIT)] if isinstance(lines, list) else []
     frames = _number(value.get("frames"))
     return {
         **_named(value),
@@ -201,6 +202,11 @@ def _exception(content: Mapping[str, Any]) -> dict[str, Any] | None:
         "cut": value.get("cut") is True or (isinstance(lines, list) and len(lines) > LINES_LIMIT),
         "cause": _named(value["cause"]) if isinstance(value.get("cause"), dict) else None,
     }
+
+
+def _ends(lines: Sequence[Any], most: int) -> Sequence[Any]:
+    """Both ends of a backtrace: where it was raised, and how the app came there."""
+    return lines if len(lines) <= most else [*lines[: most // 2], *lines[-(most // 2) :]]
 
 
 def _named(value: Mapping[str, Any]) -> dict[str, Any]:

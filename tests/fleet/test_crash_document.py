@@ -87,7 +87,7 @@ def test_what_is_too_long_or_too_deep_is_refused() -> None:
 
 
 def test_texts_are_cut_at_their_limits_and_a_query_is_never_kept() -> None:
-    lines = [f"/srv/app/{'a' * 1000}.rb:{n}:in `b'" for n in range(LINES_LIMIT + 5)]
+    lines = [f"/srv/app/{n}{'a' * 1000}.rb:1:in `b'" for n in range(LINES_LIMIT + 5)]
     long = exception(message="m" * 10_000, backtrace=lines, frames=2000)
     found = read(exception=long, request={"method": "GET", "path": "/a?token=hunter2"})
     assert (LINES_LIMIT, LINE_LIMIT, TEXT_LIMIT, True, 2000) == (
@@ -97,6 +97,7 @@ def test_texts_are_cut_at_their_limits_and_a_query_is_never_kept() -> None:
         found["exception"]["cut"],
         found["exception"]["frames"],
     )
+    assert [lines[0][:LINE_LIMIT], lines[-1][:LINE_LIMIT]] == found["exception"]["backtrace"][:: LINES_LIMIT - 1]
     assert "/a" == found["request"]["path"]
 
 
@@ -130,7 +131,7 @@ def test_any_bytes_are_refused(raw: bytes) -> None:
         read_document(raw, "c1")
 
 
-def test_what_is_too_large_to_keep_loses_its_profile_and_then_its_backtrace() -> None:
+def test_what_is_too_large_to_keep_loses_its_profile_and_then_the_middle_of_its_backtrace() -> None:
     noise = random.Random(1)  # noqa: S311  # no secret
     digits = [noise.randrange(10**9) for _ in range(400_000)]
     capture, packed = pack(read_document(document("c1", profile={"raw": digits}), "c1"), {})
@@ -138,9 +139,11 @@ def test_what_is_too_large_to_keep_loses_its_profile_and_then_its_backtrace() ->
     assert (None, False, "too large") == (kept["profile"], kept["profiled"], kept["unprofiled"])
     assert (False, "too large", "ZeroDivisionError") == (capture.profiled, capture.unprofiled, capture.exception)
     lines = ["".join(chr(noise.randrange(0x4E00, 0x9FFF)) for _ in range(500)) for _ in range(1000)]
-    capture, packed = pack(read_document(document("c1", exception=exception(backtrace=lines)), "c1"), {})
+    capture, packed = pack(read_document(document("c1", exception=exception(backtrace=lines, frames=1000)), "c1"), {})
     assert len(packed) <= PACKED_LIMIT
-    assert lines[:50] == json.loads(unpack(packed))["exception"]["backtrace"]
+    kept = json.loads(unpack(packed))["exception"]
+    assert (lines[:25] + lines[-25:], True, 1000) == (kept["backtrace"], kept["cut"], kept["frames"])
+    assert lines[0] == capture.where
 
 
 def test_a_replay_keeps_the_page_as_it_came() -> None:
