@@ -20,14 +20,18 @@ MEAN_OVER = 1024
 
 
 class Token:
-    """One request under way; `upstream` is None while it is held or when this proxy answers by itself."""
+    """One request under way; `upstream` is None while it is held or when this proxy answers by itself.
 
-    __slots__ = ("client", "dialled", "ended", "started_s", "upstream")
+    `side` is the set that its client's cookie names, None where it names none.
+    """
+
+    __slots__ = ("client", "dialled", "ended", "side", "started_s", "upstream")
 
     def __init__(self, client: str, started_s: float) -> None:
         self.client = client
         self.started_s = started_s
         self.upstream: Upstream | None = None
+        self.side: bool | None = None
         self.dialled = False
         self.ended = False
 
@@ -38,8 +42,10 @@ class Upstream:
     __slots__ = (
         "_recent_s",
         "_sum_s",
+        "_total_s",
         "address",
         "arrivals",
+        "canary",
         "errors",
         "in_flight",
         "name",
@@ -54,6 +60,7 @@ class Upstream:
         self.url = url
         self.address = address
         self.weight = 0
+        self.canary = False
         self.serving = False
         self.in_flight = 0
         self.arrivals = 0
@@ -61,6 +68,7 @@ class Upstream:
         self.refused = 0
         self._recent_s: deque[float] = deque(maxlen=MEAN_OVER)
         self._sum_s = 0.0
+        self._total_s = 0.0
 
     @property
     def total_ms(self) -> float:
@@ -70,6 +78,7 @@ class Upstream:
     def took(self, elapsed_s: float) -> None:
         """Add one request's time to the mean."""
         recent = self._recent_s
+        self._total_s += elapsed_s
         self._sum_s += elapsed_s - (recent[0] if len(recent) == MEAN_OVER else 0.0)
         recent.append(elapsed_s)
 
@@ -81,6 +90,7 @@ class Upstream:
             refused=self.refused,
             in_flight=self.in_flight,
             total_ms=round(self.total_ms, 3),
+            busy_ms=round(1000 * self._total_s),
         )
 
 

@@ -24,7 +24,7 @@ class Plane:
         proxy = settings.proxy
         self.id = proxy_id
         self.started_s = monotonic()
-        self.roster = Roster(balancer(proxy.balance), settings.networks)
+        self.roster = Roster(lambda: balancer(proxy.balance), settings.networks)
         self.totals = Totals()
         # Another plane, after a reload of the script, must not end what this one began.
         self.key = f"stoker-{self.totals.series}"

@@ -6,10 +6,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from addon.counter import Token, Upstream
+from addon.sets import Sets
 from fleet.backend import Backend, Phase, backend_address
+from fleet.canary_cookie import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from addon.balance import Balancer
     from fleet.backend import Network
@@ -25,9 +27,10 @@ class Roster:
     the end. The same name with another url is another upstream.
     """
 
-    def __init__(self, balance: Balancer, networks: Sequence[Network]) -> None:
+    def __init__(self, balance: Callable[[], Balancer], networks: Sequence[Network]) -> None:
         self.generation = 0
-        self._balance = balance
+        self._balance = Sets(balance)
+        self.mark = ""
         self._networks = networks
         self._registered: dict[str, Upstream] = {}
         self._leaving: set[Upstream] = set()
@@ -60,6 +63,7 @@ class Roster:
                 self._leaving.add(known)
         self._leaving = {upstream for upstream in self._leaving if upstream.in_flight}
         self._by_address = {upstream.address: upstream for upstream in self.upstreams}
+        self.mark = next((mark_of(one.spec) for one in snapshot.backends.values() if _is_sticky(one)), "")
         self.generation = snapshot.generation
         self._rebalance()
 
@@ -67,7 +71,7 @@ class Roster:
         """Choose an upstream for the request and count it there; None while there is none to choose."""
         if self._resting and self._resting[0][0] <= now_s:
             self._wake_rested(now_s)
-        upstream = self._balance.pick()
+        upstream = self._balance.pick(token.side)
         if upstream is not None:
             token.upstream = upstream
             upstream.in_flight += 1
@@ -101,6 +105,7 @@ class Roster:
         if known is None or known.url != url:
             known = Upstream(backend.name, url, backend_address(backend.name, url, self._networks))
         known.weight = backend.weight
+        known.canary = backend.canary
         known.serving = backend.phase is Phase.SERVING
         return known
 
@@ -114,3 +119,7 @@ class Roster:
         self._balance.replace(
             upstream for upstream in self._registered.values() if upstream.serving and upstream not in resting
         )
+
+
+def _is_sticky(backend: Backend) -> bool:
+    return backend.sticky and backend.canary and backend.phase is Phase.SERVING

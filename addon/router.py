@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from addon.answer import refusal, unavailable
 from addon.forward import is_large
+from fleet.canary_cookie import set_cookie, side_of, value_of
 from fleet.crash import Symptom
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Router:
         plane = self._configuration.plane
         token = plane.arrive(flow.client_conn.id)
         flow.metadata[plane.key] = token
+        if plane.roster.mark:
+            token.side = side_of(_cookies(flow), plane.roster.mark)
         upstream = plane.choose(token)
         if upstream is None:
             return _hold(plane, flow, token)
@@ -55,6 +58,8 @@ class Router:
         if token is None or flow.response is None:
             return
         plane.answering(token)
+        if plane.roster.mark and token.side is None and token.upstream is not None:
+            _stick(flow, value_of(plane.roster.mark, canary=token.upstream.canary))
         fields = flow.response.headers.fields
         if is_large(fields, unknown=True):
             flow.response.stream = True
@@ -113,6 +118,16 @@ def _send(plane: Plane, flow: HTTPFlow, upstream: Upstream) -> None:
         data.authority = b""
     request.stream = is_large(data.headers.fields)
     plane.forwarder.rewrite(data, client.peername[0], b"https" if client.tls_established else b"http")
+
+
+def _cookies(flow: HTTPFlow) -> bytes:
+    return b";".join(value for name, value in flow.request.data.headers.fields if name.lower() == b"cookie")
+
+
+def _stick(flow: HTTPFlow, value: str) -> None:
+    """Keep the client with the set that it met."""
+    if flow.response is not None:
+        flow.response.headers.add("set-cookie", set_cookie(value, secure=flow.client_conn.tls_established))
 
 
 def _refuse(flow: HTTPFlow, answer: Response) -> None:

@@ -23,7 +23,7 @@ IN_FLIGHT = 2_000
 
 
 def roster(kind: str, count: int, weights: tuple[int, ...]) -> Roster:
-    made = Roster(balancer(kind), load().networks)
+    made = Roster(lambda: balancer(kind), load().networks)
     entries = {
         f"production{n}": Backend(
             f"production{n}", Phase.SERVING, f"http://10.0.{n >> 8}.{n & 255}:80", weights[n % len(weights)]

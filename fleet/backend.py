@@ -44,7 +44,10 @@ LEAVING = frozenset({Phase.DRAINING, Phase.STOPPING, Phase.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One entry of the registry. `url` is None until the instance has an address; `since` is for display only."""
+    """One entry of the registry. `url` is None until the instance has an address; `since` is for display only.
+
+    A `canary` is of the set on trial; where it is `sticky`, too, clients stay with the set that they met first.
+    """
 
     name: str
     phase: Phase
@@ -54,6 +57,8 @@ class Backend:
     since: float = 0.0
     spec: str = ""
     token: int = 0
+    canary: bool = False
+    sticky: bool = False
 
     def to_json(self) -> str:
         """The value stored under this backend's name."""
@@ -66,7 +71,9 @@ class Backend:
                 "since": self.since,
                 "spec": self.spec,
                 "token": self.token,
-            },
+            }
+            | ({"canary": True} if self.canary else {})
+            | ({"sticky": True} if self.sticky else {}),
             separators=(",", ":"),
         )
 
@@ -124,6 +131,8 @@ def _backend(name: str, entry: dict[str, Any], networks: Sequence[Network]) -> B
         since=float(since) if isinstance(since, int | float) and 0 <= since < MAX_SINCE else 0.0,
         spec=spec if isinstance(spec, str) else "",
         token=token if isinstance(token, int) else 0,
+        canary=entry.get("canary") is True,
+        sticky=entry.get("sticky") is True,
     )
 
 

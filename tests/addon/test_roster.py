@@ -16,7 +16,7 @@ NETWORKS = (ipaddress.ip_network("127.0.0.0/8"),)
 
 @pytest.fixture(params=["round_robin", "least_in_flight"])
 def roster(request: pytest.FixtureRequest) -> Roster:
-    return Roster(balancer(request.param), NETWORKS)
+    return Roster(lambda: balancer(request.param), NETWORKS)
 
 
 def choose(roster: Roster, now_s: float = 0.0) -> tuple[str | None, Token]:
