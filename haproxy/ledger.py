@@ -24,18 +24,21 @@ if TYPE_CHECKING:
     from haproxy.answers import ServerCounters, Totals
 
 
+# HAProxy's TIME_STATS_SAMPLES.
+MEAN_OVER = 512
 TOTALS = ("arrivals", "completions", "errors_4xx", "errors_5xx")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(slots=True)
 class Counted:
-    """The sums of one backend."""
+    """The sums of one backend. `busy_ms` is made of rounded means: it may fall by a little now and then."""
 
     arrivals: int = 0
     errors: int = 0
     refused: int = 0
     total_ms: int = 0
+    busy_ms: float = 0.0
 
 
 @dataclass(slots=True)
@@ -87,7 +90,7 @@ class Ledger:
         """Take in a worker's counters by slot; returns by backend how many connections failed since the last time."""
         worker, failed = self.workers[key], dict[str, int]()
         for slot, counters in servers.items():
-            before = worker.servers.get(slot, [0, 0, 0])
+            before = worker.servers.get(slot) or [0, 0, 0, 0]
             now = worker.servers[slot] = _read_so_far(counters)
             name = worker.holders.get(slot)
             if name is None:
@@ -97,6 +100,7 @@ class Ledger:
             counted.errors += max(0, now[1] - before[1])
             if now[0] > before[0]:
                 counted.total_ms = counters.total_ms
+                counted.busy_ms += _elapsed(before, now)
             if now[2] > before[2]:
                 failed[name] = failed.get(name, 0) + now[2] - before[2]
         return failed
@@ -135,7 +139,8 @@ class Ledger:
             "began_s": self.began_s,
             "totals": self.totals,
             "backends": {
-                name: [one.arrivals, one.errors, one.refused, one.total_ms] for name, one in self.backends.items()
+                name: [one.arrivals, one.errors, one.refused, one.total_ms, round(max(0.0, one.busy_ms))]
+                for name, one in self.backends.items()
             },
             "workers": {key: [one.totals, one.servers, one.holders] for key, one in self.workers.items()},
         }
@@ -174,7 +179,7 @@ def _believed(content: dict[str, Any], boot: str) -> Ledger:
         workers={
             str(key): Worker(
                 [_count(one) for one in totals],
-                {str(slot): [_count(one) for one in row] for slot, row in servers.items()},
+                {str(slot): [*map(_count, row), 0, 0, 0, 0][:4] for slot, row in servers.items()},
                 {str(slot): str(name) for slot, name in holders.items()},
             )
             for key, (totals, servers, holders) in content["workers"].items()
@@ -189,4 +194,15 @@ def _count(value: object) -> int:
 
 
 def _read_so_far(counters: ServerCounters) -> list[int]:
-    return [counters.arrivals, counters.errors, counters.failures]
+    sum_ms = counters.total_ms * min(counters.arrivals, MEAN_OVER)
+    return [counters.arrivals, counters.errors, counters.failures, sum_ms]
+
+
+def _elapsed(before: list[int], now: list[int]) -> float:
+    """What the requests between two reads took together.
+
+    HAProxy keeps a sum of which each request takes its 512th part away before it adds its own time, and shows the
+    sum over the number of requests, 512 at most (swrate_add and swrate_avg in its freq_ctr.h). So both give back the
+    two sums, and those what was added between; within the rounding of the mean.
+    """
+    return now[3] - before[3] * (1 - 1 / MEAN_OVER) ** (now[0] - before[0])

@@ -148,7 +148,9 @@ class Workers:
     def counters(self, in_flight: Counter[str]) -> dict[str, BackendCounters]:
         """By backend, over all workers; with what is in flight."""
         return {
-            name: BackendCounters(one.arrivals, one.errors, one.refused, in_flight[name], one.total_ms)
+            name: BackendCounters(
+                one.arrivals, one.errors, one.refused, in_flight[name], one.total_ms, max(0, round(one.busy_ms))
+            )
             for name, one in self.ledger.backends.items()
         }
 

@@ -13,13 +13,14 @@ from typing import Any
 
 from pydantic_core import from_json  # in half of json's time
 
-from fleet.registry import BackendCounters, ProxyReading
+from fleet.registry import BackendCounters, Outcomes, ProxyReading
 from fleet.store.fields import LIMIT, REPORTED_LIMIT, flat, number, text
 
 COUNTERS = ("arrivals", "completions", "refused", "errors_4xx", "errors_5xx", "in_flight", "held")
 READING_FIELDS = ("series", "uptime_ms", "generation", *COUNTERS, "outlives_agent", "leaving")
 COLUMNS = tuple(item.name for item in fields(BackendCounters))
 DETAIL_COLUMNS = ("refused", "in_flight")
+OUTCOME_COLUMNS = ("arrivals", "errors", "busy_ms")
 MAX_SERIES = 128
 
 
@@ -31,7 +32,7 @@ def reading_fields(reading: ProxyReading) -> list[str]:
     if reading.backends is not None:
         rows = reading.backends.values()
         values["backends"] = _json(list(reading.backends))
-        values |= {_column(name): _json([getattr(one, name) for one in rows]) for name in COLUMNS[:-1]}
+        values |= {_column(name): _json([getattr(one, name) for one in rows]) for name in COLUMNS if name != "total_ms"}
         values[_column("total_ms")] = _json([round(one.total_ms, 3) for one in rows])
     if reading.figures is not None:
         values["figures"] = _json(reading.figures)
@@ -81,6 +82,14 @@ class Table:
         """That column by backend, where it is not 0."""
         values = self.columns[column]
         return {name: value for name, value in zip(self.names, values, strict=True) if value} if any(values) else {}
+
+    def outcomes(self) -> dict[str, Outcomes]:
+        """What has ended, by backend."""
+        told = (self.columns[name] for name in ("arrivals", "in_flight", "errors", "busy_ms"))
+        return {
+            name: Outcomes(max(0, arrivals - in_flight), errors, busy_ms)
+            for name, arrivals, in_flight, errors, busy_ms in zip(self.names, *told, strict=True)
+        }
 
     def rows(self) -> dict[str, BackendCounters]:
         """All of it by backend; every column is needed for that."""

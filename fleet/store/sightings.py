@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from fleet.registry import PROXY_TTL_S, Detail, ProxyReading, Sighting
+from fleet.registry import PROXY_TTL_S, Detail, Outcomes, ProxyReading, Sighting
 from fleet.store.connection import wrong_type
 from fleet.store.fields import text
 from fleet.store.keys import Keys
 from fleet.store.readings import (
     COLUMNS,
     DETAIL_COLUMNS,
+    OUTCOME_COLUMNS,
     READING_FIELDS,
     Table,
     column_fields,
@@ -38,10 +39,14 @@ class SightingReader:
     _known: tuple[str, ...] = ()
     _faults: list[str] = field(default_factory=list)
 
-    def read(self, *, detail: bool) -> Sighting:
+    def read(self, *, detail: bool, outcomes: bool = False) -> Sighting:
         """Every proxy's counters as they are now."""
-        sighting, tables = self._read(DETAIL_COLUMNS if detail else ())
-        return replace(sighting, detail=_detail(tables)) if detail else sighting
+        more = OUTCOME_COLUMNS if outcomes else ()
+        sighting, tables = self._read((*DETAIL_COLUMNS, *more) if detail else ())
+        if not detail:
+            return sighting
+        found = _detail(tables)
+        return replace(sighting, detail=replace(found, outcomes=_outcomes(tables)) if outcomes else found)
 
     def read_backends(self) -> Sighting:
         """The same, every reading with all that it says of single backends."""
@@ -125,6 +130,10 @@ def _detail(tables: dict[str, Table]) -> Detail:
         _add(in_flight, zip(names, map(sum, zip(*columns, strict=True)), strict=True))
     refused = {proxy: told for proxy, table in tables.items() if (told := table.above_zero("refused"))}
     return Detail(in_flight, refused)
+
+
+def _outcomes(tables: dict[str, Table]) -> dict[str, dict[str, Outcomes]]:
+    return {proxy: table.outcomes() for proxy, table in tables.items()}
 
 
 def _add(totals: dict[str, int], more: Iterable[tuple[str, int]]) -> None:
