@@ -18,9 +18,10 @@ ROUNDING = 1e-9  # a need of 3.0000000001 is 3
 class Observation:
     """All that a decision rests on.
 
-    `desired` is the decision in force, `serving` what answers now, `ordered` what starts or warms. `panicking` and
+    `desired` is the decision in force, `minimum` the fewest to keep now (None: policy.min), `serving` what answers, `ordered` what starts or warms. `panicking` and
     `peak` are the machine's memory of a burst; `recent` is the largest need of the stabilisation time, None where
-    there is none. `keep` names what forbids going down now ("" for nothing).
+    there is none. `keep` names what forbids going down now ("" for nothing). `minimum` is the fewest to keep now, None
+    for policy.min.
     """
 
     load: Load | None
@@ -32,6 +33,7 @@ class Observation:
     peak: int = 0
     recent: int | None = None
     keep: str = ""
+    minimum: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,16 @@ def recommend(policy: PolicySettings, seen: Observation) -> Recommendation:
     """Decide a count, with one sentence for the load and one for every limit that bit."""
     if seen.load is None:
         reasons = ["no data from any proxy: holding"]
-        return Recommendation(_bounds(policy, seen.desired, reasons), seen.desired, burst=False, reasons=tuple(reasons))
+        return Recommendation(
+            _bounds(policy, seen, seen.desired, reasons), seen.desired, burst=False, reasons=tuple(reasons)
+        )
     rule = _target if policy.kind == "target" else _threshold
     need, rush, burst, reasons = rule(policy, seen, seen.load)
     if seen.load.held and not seen.serving and need < 1:
         need, reasons = 1, [*reasons, f"{seen.load.held} held and nothing serves"]
     count = _not_down_yet(policy, seen, seen.load, need, reasons) if need < seen.desired else need
     count = _step_limits(policy, seen, count, reasons)
-    return Recommendation(_bounds(policy, count, reasons), rush, burst, tuple(reasons))
+    return Recommendation(_bounds(policy, seen, count, reasons), rush, burst, tuple(reasons))
 
 
 def _target(policy: PolicySettings, seen: Observation, load: Load) -> tuple[int, int, bool, list[str]]:
@@ -166,11 +170,12 @@ def _step_limits(policy: PolicySettings, seen: Observation, count: int, reasons:
     return count
 
 
-def _bounds(policy: PolicySettings, count: int, reasons: list[str]) -> int:
+def _bounds(policy: PolicySettings, seen: Observation, count: int, reasons: list[str]) -> int:
     if count > policy.max:
         reasons.append(f"max: {count} wanted, {policy.max} allowed")
         return policy.max
-    if count < policy.min:
-        reasons.append(f"min: {count} would do, {policy.min} are kept")
-        return policy.min
+    minimum = policy.min if seen.minimum is None else seen.minimum
+    if count < minimum:
+        reasons.append(f"min: {count} would do, {minimum} are kept")
+        return minimum
     return count

@@ -90,7 +90,7 @@ def _let_go(turn: Turn, loads: Mapping[str, int] | None) -> None:
     for instance in sorted(waiting, key=partial(_number, turn), reverse=True)[: max(0, spare)]:
         signal = Signal.RELEASED if instance.unlisted else Signal.CANCELLED
         turn.move(instance.name, signal, f"{desired} desired, not needed any longer")
-    excess = tally.serving - max(desired, 0 if turn.state.closing else turn.policy.sizes.min)
+    excess = tally.serving - max(desired, 0 if turn.state.closing else turn.minimum.count)
     if excess <= 0 or (missing(turn) and not turn.state.closing):
         return
     if loads is None:

@@ -80,15 +80,16 @@ def decide(turn: Turn) -> None:
     if turn.now < turn.state.start_after:
         waits = f"back-off: no start yet after {turn.state.start_failures} failed in a row"
         found = replace(found, reasons=(*found.reasons, waits))
-    sizes = turn.policy.sizes
+    highest, minimum = turn.policy.sizes.max, turn.minimum
+    scheduled = (minimum.reason,) if minimum.reason else ()
     if turn.state.manual is not None:
-        count = min(max(turn.state.manual, sizes.min), sizes.max)
-        _desire(turn, count, (f"ordered: {turn.state.manual}, until 'scale auto'",))
+        count = min(max(turn.state.manual, minimum.count), highest)
+        _desire(turn, count, (f"ordered: {turn.state.manual}, until 'scale auto'", *scheduled))
     elif turn.state.paused:
-        count = min(max(turn.state.desired, sizes.min), sizes.max)
-        _desire(turn, count, (f"paused at {count}", *found.reasons))
+        count = min(max(turn.state.desired, minimum.count), highest)
+        _desire(turn, count, (f"paused at {count}", *found.reasons, *scheduled))
     else:
-        _desire(turn, found.count, found.reasons)
+        _desire(turn, found.count, (*found.reasons, *scheduled))
 
 
 def _recommendation(turn: Turn, lost: tuple[str, ...]) -> Recommendation:
@@ -100,6 +101,7 @@ def _recommendation(turn: Turn, lost: tuple[str, ...]) -> Recommendation:
         Observation(
             load=state.load,
             desired=state.desired,
+            minimum=turn.minimum.count,
             serving=tally.serving,
             ordered=tally.ordered,
             draining=tally.draining,

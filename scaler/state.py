@@ -10,6 +10,7 @@ from fleet.backend import DEFAULT_WEIGHT, Backend, Phase
 from fleet.meter import Load, Window
 from fleet.registry import Happening
 from fleet.settings import LifeSettings, PolicySettings
+from scaler.schedule import Minimum
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class State:
     """The machine's memory.
 
     `version` grows with every change of the instances; `published` is the last one that the store took, `publishing`
-    the one under way. `needs` holds (time, need) of the stabilisation time, falling in need. `peak` and `panic_until`
+    the one under way. `minimum` was in force when last asked for, None before. `needs` holds (time, need) of the stabilisation time, falling in need. `peak` and `panic_until`
     remember a burst. `start_failures` in a row delay the next start to `start_after`. `closing`: the operator ends
     the fleet, everything goes. `untold` happened while nothing could be written. `unheard` are the hosts that were
     silent when a registry that does not tell everything was taken over: what runs there may be ours without being listed.
@@ -129,6 +130,7 @@ class State:
     peak: int = 0
     panic_until: float = 0.0
     desired: int = 0
+    minimum: Minimum | None = None
     reasons: tuple[str, ...] = ()
     manual: int | None = None
     paused: bool = False

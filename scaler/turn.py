@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fleet.backend import CAPACITY, ORDERED, Phase
 from fleet.registry import Change, Happening, Summary
 from scaler.messages import Effect, Look, Publish, Report, Watch
+from scaler.schedule import Minimum, minimum_at
 from scaler.state import FleetState, Instance, Policy, State
 from scaler.transitions import TRANSITIONS, Signal, deadline_s
 
@@ -93,6 +94,15 @@ class Turn:
         if self._tally is None:
             self._tally = _count(self.state.instances.values())
         return self._tally
+
+    @property
+    def minimum(self) -> Minimum:
+        """The fewest that may serve now, by settings and schedules."""
+        known = self.state.minimum
+        if known is None or not known.holds(self.now):
+            known = minimum_at(self.policy.sizes, self.now)
+            self.set(minimum=known)
+        return known
 
     def set(self, **values: Any) -> None:  # noqa: ANN401  # the names and types are those of State
         """Replace fields of the working copy."""
@@ -228,7 +238,7 @@ class Turn:
 
     def _fleet_state(self) -> FleetState:
         state, tally = self.state, self.tally
-        minimum = 0 if state.closing else self.policy.sizes.min
+        minimum = 0 if state.closing else self.minimum.count
         if tally.ordered or tally.leaving or tally.serving < max(state.desired, minimum):
             return FleetState.BUSY
         if not self.applied(instance for instance in state.instances.values() if instance.phase is Phase.SERVING):

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic_core import PydanticUndefined
 
 from fleet.section import Section
 from fleet.settings import Settings
@@ -34,9 +36,13 @@ TOML_HEAD = """# Every setting of Stoker at its default; those that are commente
 # Rules over more than one setting, which the models' schema does not show.
 TOGETHER = {
     "policy": "`min` is at most `max`, `panic_window_s` below `stable_window_s`, `down_rps` below `up_rps`.",
+    "policy.schedules": "`min` is at most that table's `max`; `end` or `duration_s` is set; `end` is not `start`.",
     "instance": "`image` is needed by docker and ansible, `command` with `{port}` in it by process.",
     "actuator": "`inventory` is needed by ansible.",
 }
+# Tables that stand in the file as often as needed, and what stands for the default of a setting that has none.
+REPEATED = {"policy.schedules"}
+REQUIRED = "required"
 KINDS = {
     "string": "text",
     "number": "number",
@@ -56,7 +62,7 @@ def page() -> str:
     """docs/settings.md."""
     parts = [HEAD]
     for table, model, sentence in tables():
-        title = f"## [{table}]" if table else "## Top level"
+        title = f"## {_header(table)}" if table else "## Top level"
         parts.append(f"{title}\n\n{sentence}\n\n| setting | default | rule | what it is |\n|---|---|---|---|")
         rows = [
             f"| `{name}` | {_code(_default(field))} | {_rule(model, name)} | {_cell(field.description or '')} |"
@@ -72,11 +78,12 @@ def example() -> str:
     """example/stoker.toml."""
     parts = [TOML_HEAD]
     for table, model, sentence in tables():
-        lines = [f"# {sentence}", f"[{table}]"] if table else []
+        out = "# " if table in REPEATED else ""  # none of them is there by default
+        lines = [f"# {sentence}", f"{out}{_header(table)}"] if table else []
         for name, field in plain_fields(model):
             default = _default(field)
             lines.append(f"# {field.description}")
-            lines.append(f"# {name} =" if default is None else f"{name} = {_toml(default)}")
+            lines.append(f"# {name} =" if default is None or default is REQUIRED else f"{out}{name} = {_toml(default)}")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
@@ -86,18 +93,38 @@ def tables() -> Iterator[tuple[str, type[BaseModel], str]]:
     yield "", Settings, "What stands before the first table."
     for name, field in Settings.model_fields.items():
         if isinstance(field.default, Section):
-            yield name, type(field.default), (type(field.default).__doc__ or "").strip()
+            yield from _section(name, type(field.default))
+
+
+def _section(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel], str]]:
+    """The table and those that it may hold repeatedly."""
+    yield name, model, (model.__doc__ or "").strip()
+    for key, field in model.model_fields.items():
+        if entry := _entry(field):
+            yield f"{name}.{key}", entry, (entry.__doc__ or "").strip()
+
+
+def _entry(field: FieldInfo) -> type[Section] | None:
+    """The model of the repeated table that this setting is, None where it is a plain one."""
+    kind = next(iter(get_args(field.annotation)), None)
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
 def plain_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     """The settings of one table."""
     for name, field in model.model_fields.items():
-        if not isinstance(field.default, Section):
+        if not isinstance(field.default, Section) and _entry(field) is None:
             yield name, field
+
+
+def _header(table: str) -> str:
+    return f"[[{table}]]" if table in REPEATED else f"[{table}]"
 
 
 def _default(field: FieldInfo) -> Any:  # noqa: ANN401  # of any setting's type
     default = field.get_default(call_default_factory=True)
+    if default is PydanticUndefined:
+        return REQUIRED
     return str(default) if isinstance(default, Path) else default
 
 
@@ -108,7 +135,7 @@ def _toml(value: Any) -> str:  # noqa: ANN401
 
 
 def _code(value: Any) -> str:  # noqa: ANN401
-    return "none" if value is None else f"`{_toml(value)}`"
+    return value if value is REQUIRED else "none" if value is None else f"`{_toml(value)}`"
 
 
 def _rule(model: type[BaseModel], name: str) -> str:

@@ -5,6 +5,7 @@ Script lines, in seconds since the start and in any order; `#` begins a comment:
     rps 30 until 120            the traffic; the parts follow each other, the last sets the end
     boot 10 | start 0.3 | answer 0.05 | carries 20
     set min 0                   any setting of [policy] or [life]
+    schedule office min 4 start 2 0 * * * end 6 0 * * *
     hosts a b | proxies 2
     stuck web2 | fails web2 | hung web2 | unstoppable web2
     crash web1 at 40 | sick web1 from 40 until 90
@@ -66,6 +67,9 @@ class Script:
         else:
             raise ValueError(f"not a setting of [policy] or [life]: {name!r}")
 
+    def schedule(self, *values: str) -> None:
+        self.sizes.setdefault("schedules", []).append(dict(zip(("name", "min", "start", "end"), values, strict=True)))
+
     def number(self, name: str, value: str) -> None:
         self.course["carries_rps" if name == "carries" else f"{name}_s"] = float(value)
 
@@ -110,6 +114,7 @@ LINES: tuple[tuple[str, Callable[..., None]], ...] = (
     (rf"rps {NUMBER} until {NUMBER}", lambda it, rate, until: it.traffic.append((float(rate), float(until)))),
     (rf"(boot|start|answer|carries) {NUMBER}", Script.number),
     (r"set (\w+) (\S+)", Script.set),
+    (rf"schedule (\w+) min {NUMBER} start (.+) end (.+)", Script.schedule),
     (r"hosts ([\w ]+)", lambda it, names: it.course.update(hosts=tuple(names.split()))),
     (r"proxies ([0-9]+)", lambda it, count: it.course.update(proxies=int(count))),
     (r"(stuck|fails|hung|unstoppable) ([\w ]+)", Script.named),
