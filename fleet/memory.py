@@ -151,11 +151,13 @@ class MemoryStore:
         """Orders placed after the one of that id, oldest first; "" begins at the oldest kept."""
         return tuple(order for order in self._reach().orders if _place(order.id) > _place(after))
 
-    def sight(self, *, detail: bool) -> Sighting:
+    def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
         """Every proxy's counters, without their `backends`; with `detail` what those add up to."""
         sighting = self._sighting()
         totals = tuple(replace(reading, backends=None) for reading in sighting.readings)
-        return replace(sighting, readings=totals, detail=detail_of(sighting.readings) if detail else None)
+        return replace(
+            sighting, readings=totals, detail=detail_of(sighting.readings, outcomes=outcomes) if detail else None
+        )
 
     def _sighting(self) -> Sighting:
         readings = sorted(self._reach().readings.items())

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from fleet.backend import Backend
+from fleet.release import Releases
 
 # A holder that does not renew for so long has lost the lease; a proxy that does not report for so long is silent.
 LEASE_TTL_S = 4.0
@@ -70,12 +71,16 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One atomic publication. Backends in `backends` replace the stored set; `serial` is the last number given out."""
+    """One atomic publication. Backends in `backends` replace the stored set; `serial` is the last number given out.
+
+    `releases` None leaves what is stored of them.
+    """
 
     backends: Mapping[str, Backend]
     serial: int
     summary: Summary
     happenings: tuple[Happening, ...] = ()
+    releases: Releases | None = None
 
 
 class OrderKind(StrEnum):
@@ -86,27 +91,42 @@ class OrderKind(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     FORGET = "forget"
+    DEPLOY = "deploy"
+    ROLLBACK = "rollback"
+    PROMOTE = "promote"
+    ABORT = "abort"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A person's order; `count` only with `SCALE`, `proxy` only with `FORGET`. `id` is the store's, "" before."""
+    """A person's order; `count` only with `SCALE`, `proxy` only with `FORGET`. `id` is the store's, "" before.
+
+    `image`, `share` and `sticky` only with `DEPLOY`: "" stands for the configured image; a share in per cent makes it
+    a canary.
+    """
 
     kind: OrderKind
     count: int | None = None
     id: str = ""
     proxy: str = ""
+    image: str = ""
+    share: int | None = None
+    sticky: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BackendCounters:
-    """What one proxy saw of one backend; monotonic, but for the gauge `in_flight` and the mean `total_ms`."""
+    """What one proxy saw of one backend; monotonic, but for the gauge `in_flight` and the mean `total_ms`.
+
+    `busy_ms` is the time that all requests which have ended took together.
+    """
 
     arrivals: int = 0
     errors: int = 0
     refused: int = 0
     in_flight: int = 0
     total_ms: float = 0.0
+    busy_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +157,25 @@ class ProxyReading:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of the requests that one proxy sent to one backend: monotonic, but that `finished` may lag."""
+
+    finished: int = 0
+    errors: int = 0
+    busy_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Detail:
     """What was read of single backends; what is 0 is left out.
 
-    `in_flight` is by backend, over all proxies; `refused`, the connections refused, by proxy and backend.
+    `in_flight` is by backend, over all proxies; `refused`, the connections refused, by proxy and backend, as are
+    `outcomes`, which hold every backend that a proxy tells of, and are None unless they were asked for.
     """
 
     in_flight: Mapping[str, int] = field(default_factory=dict)
     refused: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    outcomes: Mapping[str, Mapping[str, Outcomes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +193,22 @@ class Sighting:
     detail: Detail | None = None
 
 
-def detail_of(readings: Iterable[ProxyReading]) -> Detail:
+def detail_of(readings: Iterable[ProxyReading], *, outcomes: bool = False) -> Detail:
     """The detail of these readings, which carry their backends."""
     in_flight, refused = Counter[str](), dict[str, Mapping[str, int]]()
+    ended: dict[str, Mapping[str, Outcomes]] = {}
     for reading in readings:
         backends = reading.backends or {}
         in_flight.update({name: one.in_flight for name, one in backends.items() if one.in_flight})
         if told := {name: one.refused for name, one in backends.items() if one.refused}:
             refused[reading.id] = told
-    return Detail(dict(in_flight), refused)
+        ended[reading.id] = {name: outcomes_of(one) for name, one in backends.items()}
+    return Detail(dict(in_flight), refused, ended if outcomes else None)
+
+
+def outcomes_of(one: BackendCounters) -> Outcomes:
+    """What has ended of it. A request that waits for its connection is in flight and has not arrived yet."""
+    return Outcomes(max(0, one.arrivals - one.in_flight), one.errors, one.busy_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +225,7 @@ class Memory:
     desired: int | None = None
     last_order: str = ""
     faults: tuple[str, ...] = ()
+    releases: Releases | None = None
 
 
 class Registry(Protocol):
@@ -229,10 +268,10 @@ class Registry(Protocol):
 class Meter(Protocol):
     """The proxies' counters, as the scaler reads them."""
 
-    def sight(self, *, detail: bool) -> Sighting:
+    def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
         """Every proxy's counters, without their `backends`; with `detail` what those add up to.
 
-        Raises StoreUnavailableError.
+        `outcomes` are read with the detail, at a cost: three numbers a backend and proxy. Raises StoreUnavailableError.
         """
 
     def forget(self, proxy: str) -> None:
@@ -272,6 +311,7 @@ class Status:
     scalers: tuple[tuple[str, float], ...] = ()
     acting: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
+    releases: Releases | None = None
 
 
 class Desk(Protocol):

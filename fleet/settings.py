@@ -24,11 +24,13 @@ from fleet.backend import APP_NAME, HOST_NAME
 from fleet.crash_settings import CrashSettings, ProfileToken, read_token
 from fleet.errors import SettingsError
 from fleet.haproxy_settings import HaproxySettings
+from fleet.metrics_settings import MetricsSettings
 from fleet.schedule_settings import ScheduleSettings
 from fleet.section import NotNegative, Positive, Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
 
 DEFAULT_FILE = Path("stoker.toml")
 PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
@@ -126,7 +128,12 @@ class LifeSettings(Section):
     backoff_s: Positive = Field(1.0, description="Wait after a failed start; doubles with each one more.")
     backoff_max_s: Positive = Field(300.0, description="The longest wait after failed starts.")
     parallel_starts: int = Field(4, ge=1, le=64, description="Starts and stops under way at once.")
-    surge: int = Field(1, ge=0, le=100, description="Instances above max while a failing one is replaced.")
+    surge: int = Field(
+        1, ge=0, le=100, description="Instances above max during a deploy, or while a failing one is replaced."
+    )
+    settle_s: NotNegative = Field(
+        5.0, le=3600, description="A deploy's first instance must serve well for this before an old one goes."
+    )
     probe_path: str = Field("/up", pattern=r"^/[!-~]*$", description="Asked over HTTP; 2xx means ready.")
     probe_warming_s: Positive = Field(0.1, description="A warming instance is probed this often.")
     probe_serving_s: Positive = Field(10.0, description="A serving instance is probed this often.")
@@ -235,6 +242,7 @@ class Settings(BaseSettings):
     proxy: ProxySettings = ProxySettings()
     haproxy: HaproxySettings = HaproxySettings()
     web: WebSettings = WebSettings()
+    metrics: MetricsSettings = MetricsSettings()
     crashes: CrashSettings = CrashSettings()
 
     @model_validator(mode="after")

@@ -16,15 +16,19 @@ class Faults:
     """What goes wrong: by instance name, or as (from, until) in seconds.
 
     `stuck` never answer, `unstartable` cannot be started, `hung` starts are never heard of again, `unstoppable` ones
-    are not stopped at the first try. `crashes` and `sick` (they answer 500) are by name, `proxy_silent` by the number
-    of the proxy from 0 and `host_silent` by the host. At `store_wiped` the store forgets everything; at `killed` the
-    scaler dies, and the next one acts once the lease has run out.
+    are not stopped at the first try. `unknown_images` cannot be had; instances of `stuck_images` are stuck, those of
+    `exiting_images` end so long after their start. `crashes` and `sick` (they answer 500) are by name, `proxy_silent`
+    by the number of the proxy from 0 and `host_silent` by the host. At `store_wiped` the store forgets everything; at
+    `killed` the scaler dies, and the next one acts once the lease has run out.
     """
 
     stuck: frozenset[str] = frozenset()
     unstartable: frozenset[str] = frozenset()
     hung: frozenset[str] = frozenset()
     unstoppable: frozenset[str] = frozenset()
+    unknown_images: frozenset[str] = frozenset()
+    stuck_images: frozenset[str] = frozenset()
+    exiting_images: Mapping[str, float] = field(default_factory=dict)
     crashes: Mapping[str, float] = field(default_factory=dict)
     sick: Mapping[str, Span] = field(default_factory=dict)
     store_gone: tuple[Span, ...] = ()

@@ -7,9 +7,31 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from fleet.settings import InstanceSettings
-from scaler.actuators.actuator import Actuator, Failed, StartOrder, attempt_census, attempt_start, attempt_stop
-from scaler.messages import Adopted, Counted, Event, Outcome, Start, Started, StartFailed, Stop, StopFailed, Stopped
+from scaler.actuators.actuator import (
+    Actuator,
+    Failed,
+    StartOrder,
+    attempt_census,
+    attempt_resolve,
+    attempt_start,
+    attempt_stop,
+)
+from scaler.definitions import Definitions
+from scaler.messages import (
+    Adopted,
+    Counted,
+    Event,
+    Outcome,
+    Resolve,
+    Resolved,
+    Start,
+    Started,
+    StartFailed,
+    Stop,
+    StopFailed,
+    Stopped,
+    Unresolved,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,11 +58,11 @@ class Prober(Protocol):
 class Hands:
     """Performs acts in the background; `answer` takes the events that come of them, from any thread.
 
-    `definitions` holds the instance definition of each spec; `probe_once` asks each url one time.
+    `definitions` knows the instance definition of each spec; `probe_once` asks each url one time.
     """
 
     actuator: Actuator
-    definitions: Mapping[str, InstanceSettings]
+    definitions: Definitions
     probe_once: Callable[[Mapping[str, str]], Mapping[str, Outcome]]
     answer: Callable[[Event], None]
     now: Callable[[], float]
@@ -61,10 +83,15 @@ class Hands:
         What waited, here or with the whole process, until the lease was over is not done any more: `holds` is asked
         right before the call. Its names may be another's by then.
         """
-        orders = [
-            StartOrder(item.name, item.host, item.spec, self.definitions[item.spec]) for item in effect.placements
-        ]
-        for batch in [orders] if self.actuator.batches else [[order] for order in orders]:
+        orders = []
+        for item in effect.placements:
+            try:
+                definition = self.definitions.find(item.spec, item.image)
+            except ValueError as error:
+                self.answer(StartFailed(self.now(), item.name, str(error)))
+            else:
+                orders.append(StartOrder(item.name, item.host, item.spec, definition))
+        for batch in [orders] if self.actuator.batches and orders else [[order] for order in orders]:
             self._starts.submit(self._start, batch, holds)
 
     def _start(self, orders: list[StartOrder], holds: Callable[[], bool]) -> None:
@@ -78,6 +105,19 @@ class Hands:
             else:
                 event = Started(self.now(), result.name, result.url, result.host)
             self.answer(event)
+
+    def resolve(self, effect: Resolve) -> None:
+        """Find out what an image stands for; a pull takes as long as it takes."""
+        self._starts.submit(self._resolve, effect)
+
+    def _resolve(self, effect: Resolve) -> None:
+        _, definition = self.definitions.with_image(effect.image)
+        pinned = attempt_resolve(self.actuator, definition)
+        if isinstance(pinned, Failed):
+            self.answer(Unresolved(self.now(), effect.image, effect.order, pinned.reason))
+        else:
+            spec, _ = self.definitions.with_image(pinned)
+            self.answer(Resolved(self.now(), effect.image, effect.order, pinned, spec))
 
     def stop(self, effect: Stop, holds: Callable[[], bool]) -> None:
         """Stop and remove one instance; too late is as with a start."""

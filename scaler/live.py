@@ -27,6 +27,7 @@ from scaler.messages import (
     Published,
     Refused,
     Report,
+    Resolve,
     Start,
     Stop,
     Survey,
@@ -151,6 +152,8 @@ class Live:
                 self._hands.start(effect, self._holds(self._lease))
             case Stop():
                 self._hands.stop(effect, self._holds(self._lease))
+            case Resolve():
+                self._hands.resolve(effect)
             case Watch():
                 self._inbox.watching(effect.targets)
                 self._prober.set_targets(effect.targets)

@@ -25,14 +25,17 @@ from scaler.messages import (
     Probed,
     Published,
     Refused,
+    Resolved,
     Started,
     StartFailed,
     StopFailed,
     Stopped,
     Tick,
     Unpublished,
+    Unresolved,
 )
 from scaler.reconcile import acts, finish_drains, reconcile
+from scaler.rollout import order_release, resolved, undo
 from scaler.sizing import decide, forget, see
 from scaler.state import Term
 from scaler.term import survey_when_due, take_term
@@ -56,7 +59,7 @@ def step(policy: Policy, state: State, event: Event) -> Step:
                 reconcile(turn)
         case Published() | Unpublished() | Overwritten():
             _written(turn, event)
-        case Ordered() | Closed():
+        case Ordered() | Closed() | Resolved() | Unresolved():
             _ordered(turn, event)
         case Probed() | Counted():
             _checked(turn, event)
@@ -135,13 +138,16 @@ def _overwritten(turn: Turn, event: Overwritten) -> None:
         turn.notes.append("Overwritten outside a term")
 
 
-def _ordered(turn: Turn, event: Ordered | Closed) -> None:
-    if isinstance(event, Closed):
-        turn.set(closing=True)
-        turn.tell("order", "close", "", "", "the operator ends this fleet: everything drains and stops")
-        turn.moved.append("closing")  # published even where nothing is left to stop, so that the end is seen
-    else:
-        _obey(turn, event.order)
+def _ordered(turn: Turn, event: Ordered | Closed | Resolved | Unresolved) -> None:
+    match event:
+        case Closed():
+            turn.set(closing=True)
+            turn.tell("order", "close", "", "", "the operator ends this fleet: everything drains and stops")
+            turn.moved.append("closing")  # published even where nothing is left to stop, so that the end is seen
+        case Ordered():
+            _obey(turn, event.order)
+        case Resolved() | Unresolved():
+            resolved(turn, event)
     if turn.acting:
         decide(turn)
         reconcile(turn)
@@ -164,6 +170,8 @@ def _obey(turn: Turn, order: Order) -> None:
             turn.set(paused=False)
         case OrderKind.FORGET:
             forget(turn, order.proxy)
+        case OrderKind.DEPLOY | OrderKind.ROLLBACK | OrderKind.PROMOTE | OrderKind.ABORT:
+            order_release(turn, order)
     turn.set(last_order=order.id or state.last_order)
 
 
@@ -185,14 +193,19 @@ def _answered(turn: Turn, event: Started | StartFailed | Stopped | StopFailed) -
         case Started():
             _started(turn, event)
         case StartFailed():
-            if turn.move(event.name, Signal.START_FAILED, _why(event)):
-                failed_start(turn, turn.instances[event.name])
+            _start_failed(turn, event)
         case Stopped():
             _stopped(turn, event)
         case StopFailed():
             turn.tell("fault", event.name, "", "not stopped", event.reason)
     if turn.acting and turn.moved:
         reconcile(turn)
+
+
+def _start_failed(turn: Turn, event: StartFailed) -> None:
+    why = _why(event)
+    if turn.move(event.name, Signal.START_FAILED, why) and not undo(turn, turn.instances[event.name], why):
+        failed_start(turn, turn.instances[event.name])
 
 
 def _started(turn: Turn, event: Started) -> None:

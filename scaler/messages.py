@@ -191,6 +191,27 @@ class Ordered:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolved:
+    """The image that was asked about is there. `pinned` is what will be run, `spec` the definition's hash with that."""
+
+    now: float
+    image: str
+    order: str
+    pinned: str
+    spec: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """The image that was asked about does not exist, needs a login, or cannot be had for now."""
+
+    now: float
+    image: str
+    order: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The operator ends this fleet: everything drains and stops, below the minimum too."""
 
@@ -213,6 +234,8 @@ Event = (
     | Overwritten
     | Refused
     | Ordered
+    | Resolved
+    | Unresolved
     | Closed
 )
 
@@ -237,11 +260,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Which instance is to be started, where, and by which instance definition."""
+    """Which instance is to be started, where, by which definition and of which image ("": the definition's)."""
 
     name: str
     host: str
     spec: str
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,10 +309,18 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolve:
+    """Find out what this image stands for, pulling it where that is allowed; answered by Resolved or Unresolved."""
+
+    image: str
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """Drop a missing proxy's entry in the store."""
 
     proxy: str
 
 
-Effect = Publish | Report | Start | Stop | Watch | Look | Count | Survey | Forget
+Effect = Publish | Report | Start | Stop | Watch | Look | Count | Survey | Resolve | Forget

@@ -6,30 +6,58 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fleet.backend import ORDERED, Phase, instance_name, instance_number
+from fleet.backend import CAPACITY, ORDERED, Phase, instance_name, instance_number
 from scaler.messages import Effect, Placement, Start, Stop
+from scaler.rollout import advance, aside, rolling
 from scaler.sizing import missing
 from scaler.state import Instance
 from scaler.transitions import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from fleet.registry import Sighting
+    from fleet.release import Release
     from scaler.turn import Turn
 
 
 def reconcile(turn: Turn, loads: Mapping[str, int] | None = None) -> None:
-    """Order what is short, let go what is too much. `loads` is what is in flight by backend, if that was read."""
-    goal = turn.state.desired
-    limit = max(turn.policy.sizes.max, goal)
-    if _replacing(turn):
-        goal, limit = goal + 1, limit + turn.policy.life.surge
-    capacity = turn.tally.capacity
-    if capacity < goal:
-        _order(turn, min(goal, limit) - capacity)
-    elif capacity > turn.state.desired:
-        _let_go(turn, loads)
+    """Order what is short, let go what is too much. `loads` is what is in flight by backend, if that was read.
+
+    What is on trial comes on top of `desired`; everything together stays within max and surge.
+    """
+    advance(turn)
+    tried = aside(turn)
+    if _capacity(turn, tried) > turn.state.desired:
+        _let_go(turn, tried, loads)
+    surge, desired = turn.policy.life.surge, turn.state.desired
+    limit = max(turn.policy.sizes.max, desired)
+    most, goal = limit + surge, desired
+    if rolling(turn):
+        fresh = sum(instance.spec == turn.releases.current.spec for instance in _counting(turn))
+        goal, limit = min(desired + max(1, surge), turn.tally.capacity + desired - fresh), most
+    elif _replacing(turn):
+        goal, limit = goal + 1, most
+    there = turn.tally.capacity
+    _order(turn, min(min(goal, limit) - _capacity(turn, tried), most - there), turn.releases.current)
+    if tried and turn.tally.capacity < most:
+        _try(turn)
+
+
+def _counting(turn: Turn) -> Iterable[Instance]:
+    return (instance for instance in turn.instances.values() if instance.phase in CAPACITY)
+
+
+def _capacity(turn: Turn, tried: frozenset[str]) -> int:
+    """What counts against max, without what is on trial."""
+    return sum(instance.spec not in tried for instance in _counting(turn)) if tried else turn.tally.capacity
+
+
+def _try(turn: Turn) -> None:
+    """Have one instance of the release on trial; a back-off of the others does not hold it."""
+    rollout = turn.releases.rollout
+    if rollout is not None and not any(instance.spec == rollout.release.spec for instance in _counting(turn)):
+        _enter(turn, rollout.release, f"on trial: {rollout.release.name}")
 
 
 def _replacing(turn: Turn) -> bool:
@@ -47,29 +75,25 @@ def _replacing(turn: Turn) -> bool:
     return failing and not widespread
 
 
-def _order(turn: Turn, count: int) -> None:
-    hosts = turn.state.hosts
-    turn.alarm("no-host", on=not hosts, text="nothing can be started: no host was ever found; see the census' fault")
-    if not hosts or turn.now < turn.state.start_after:
+def _order(turn: Turn, count: int, release: Release) -> None:
+    if count <= 0:
         return
-    for _ in range(count):
-        serial = turn.state.serial + 1
-        turn.set(serial=serial)
-        name = instance_name(turn.policy.app, serial)
-        turn.enter(
-            Instance(
-                name,
-                Phase.STARTING,
-                _roomiest_host(turn),
-                turn.policy.spec,
-                since=turn.now,
-                deadline=None,
-                version=0,
-                born=turn.now,
-            ),
-            Phase.STARTING,
-            f"{turn.state.desired} desired",
-        )
+    told = "nothing can be started: no host was ever found; see the census' fault"
+    turn.alarm("no-host", on=not turn.state.hosts, text=told)
+    if turn.now >= turn.state.start_after:
+        for _ in range(count):
+            _enter(turn, release, f"{turn.state.desired} desired")
+
+
+def _enter(turn: Turn, release: Release, reason: str) -> None:
+    if not turn.state.hosts:
+        return
+    serial = turn.state.serial + 1
+    turn.set(serial=serial)
+    name = instance_name(turn.policy.app, serial)
+    host = _roomiest_host(turn)
+    instance = Instance(name, Phase.STARTING, host, release.spec, turn.now, None, version=0, born=turn.now)
+    turn.enter(instance, Phase.STARTING, reason)
 
 
 def _roomiest_host(turn: Turn) -> str:
@@ -81,23 +105,45 @@ def _roomiest_host(turn: Turn) -> str:
     return min(taken, key=lambda host: (taken[host], host))
 
 
-def _let_go(turn: Turn, loads: Mapping[str, int] | None) -> None:
+def _let_go(turn: Turn, tried: frozenset[str], loads: Mapping[str, int] | None) -> None:
     """Cancel what does not serve yet and is not needed, newest first; then drain, the least busy first."""
-    desired, tally = turn.state.desired, turn.tally
-    healthy = sum(1 for instance in turn.instances.values() if _healthy(turn, instance))
-    spare = tally.ordered - max(0, desired - healthy)
-    waiting = (instance for instance in turn.instances.values() if instance.phase in ORDERED)
-    for instance in sorted(waiting, key=partial(_number, turn), reverse=True)[: max(0, spare)]:
+    desired = turn.state.desired
+    for instance in _spare(turn, tried):
         signal = Signal.RELEASED if instance.unlisted else Signal.CANCELLED
         turn.move(instance.name, signal, f"{desired} desired, not needed any longer")
-    excess = tally.serving - max(desired, 0 if turn.state.closing else turn.minimum.count)
+    serving = sum(instance.phase is Phase.SERVING and instance.spec not in tried for instance in _counting(turn))
+    excess = serving - max(desired, 0 if turn.state.closing else turn.minimum.count)
     if excess <= 0 or (missing(turn) and not turn.state.closing):
         return
     if loads is None:
         turn.look = True
         return
-    for instance in _victims(turn, loads)[:excess]:
-        turn.move(instance.name, Signal.RELEASED, f"{desired} desired; {loads.get(instance.name, 0)} in flight")
+    for instance in _victims(turn, tried, loads)[:excess]:
+        turn.move(instance.name, Signal.RELEASED, f"{_why(turn, instance)}; {loads.get(instance.name, 0)} in flight")
+
+
+def _spare(turn: Turn, tried: frozenset[str]) -> list[Instance]:
+    """What does not serve yet and is not needed, newest first; in a rollout the outdated helps until enough serve."""
+    current, desired = turn.releases.current.spec, turn.state.desired
+    counting = [instance for instance in _counting(turn) if instance.spec not in tried]
+    healthy = [instance for instance in counting if _healthy(turn, instance)]
+    waiting = [instance for instance in counting if instance.phase in ORDERED]
+    waiting.sort(key=partial(_number, turn), reverse=True)
+    if not rolling(turn):
+        return waiting[: max(0, len(waiting) - max(0, desired - len(healthy)))]
+    old = [instance for instance in waiting if instance.spec != current]
+    new = [instance for instance in waiting if instance.spec == current]
+    proven = sum(instance.spec == current for instance in healthy)
+    return [
+        *old[: max(0, len(old) - max(0, desired - len(healthy)))],
+        *new[: max(0, len(new) - max(0, desired - proven))],
+    ]
+
+
+def _why(turn: Turn, instance: Instance) -> str:
+    if rolling(turn) and instance.spec != turn.releases.current.spec:
+        return f"{turn.releases.current.name} replaces {instance.spec}"
+    return f"{turn.state.desired} desired"
 
 
 def _number(turn: Turn, instance: Instance) -> int:
@@ -108,13 +154,13 @@ def _healthy(turn: Turn, instance: Instance) -> bool:
     return instance.phase is Phase.SERVING and instance.misses < turn.policy.life.probe_failures
 
 
-def _victims(turn: Turn, loads: Mapping[str, int]) -> list[Instance]:
+def _victims(turn: Turn, tried: frozenset[str], loads: Mapping[str, int]) -> list[Instance]:
     """Serving instances in the order in which they go: failing, of an older spec, least busy, newest."""
     return sorted(
-        (instance for instance in turn.instances.values() if instance.phase is Phase.SERVING),
+        (one for one in turn.instances.values() if one.phase is Phase.SERVING and one.spec not in tried),
         key=lambda instance: (
             _healthy(turn, instance),
-            instance.spec == turn.policy.spec,
+            instance.spec == turn.releases.current.spec,
             loads.get(instance.name, 0),
             -_number(turn, instance),
         ),
@@ -140,7 +186,7 @@ def acts(turn: Turn) -> None:
             continue
         match instance.phase:
             case Phase.STARTING:
-                placements.append(Placement(instance.name, instance.host, instance.spec))
+                placements.append(_placement(turn, instance))
             case Phase.STOPPING:
                 stops.append(Stop(instance.name, instance.host, turn.policy.life.stop_grace_s))
             case Phase.FAILED:
@@ -151,3 +197,9 @@ def acts(turn: Turn) -> None:
     turn.effects.extend(stops)
     if placements:
         turn.effects.append(Start(tuple(placements)))
+
+
+def _placement(turn: Turn, instance: Instance) -> Placement:
+    release = turn.releases.find(instance.spec)
+    image = (release.pinned or release.image) if release else ""
+    return Placement(instance.name, instance.host, instance.spec, image)

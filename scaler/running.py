@@ -7,17 +7,22 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+import structlog
+
 from fleet.clock import Clock
+from fleet.exporter import exporting
 from fleet.memory import MemoryStore
 from fleet.store.opening import open_registry
 from scaler.actuators.definition import definition_hash
 from scaler.actuators.opening import open_actuator
 from scaler.actuators.probe import Prober, probe_once
+from scaler.definitions import Definitions
 from scaler.driver import drive
 from scaler.hands import Hands
 from scaler.inbox import Ending, Inbox
 from scaler.live import Live
 from scaler.messages import Outcome
+from scaler.metrics import Metrics
 from scaler.shadow import ShadowActuator, ShadowProber, ShadowStore
 from scaler.state import Policy, State
 from scaler.trace import TraceFile
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from scaler.actuators.actuator import Actuator
     from scaler.live import Store
 
+log = structlog.get_logger()
+
 CENSUS_S = 10.0
 PLAYED_CENSUS_S = 60.0  # a play costs a second of processor time
 WARMING_CENSUS_S = 2.0
@@ -39,6 +46,7 @@ def policy_of(settings: Settings) -> Policy:
     """What of the settings steers the machine."""
     plays = settings.actuator.kind == "ansible"
     census_s = settings.life.census_s or (PLAYED_CENSUS_S if plays else CENSUS_S)
+    image = "" if settings.actuator.kind == "process" else settings.instance.image
     pulls = settings.actuator.kind != "process" and settings.instance.pull != "never"
     return Policy(
         app=settings.app,
@@ -48,6 +56,7 @@ def policy_of(settings: Settings) -> Policy:
         pull_s=settings.instance.pull_timeout_s if pulls else 0.0,
         census_s=census_s,
         warming_census_s=census_s if plays else min(WARMING_CENSUS_S, census_s),
+        image=image,
     )
 
 
@@ -78,9 +87,9 @@ def run_scaler(settings: Settings, *, shadow: bool = False) -> None:
             return dict.fromkeys(urls, Outcome.READY)
         return probe_once(urls, settings.life.probe_path, settings.life.probe_timeout_s)
 
-    hands = Hands(
-        actuator, {policy.spec: settings.instance}, once, inbox.answer, clock.now, settings.life.parallel_starts
-    )
+    path = None if shadow else settings.state_path / f"{settings.app}.definitions"
+    definitions = Definitions(settings.instance, policy.spec, path)
+    hands = Hands(actuator, definitions, once, inbox.answer, clock.now, settings.life.parallel_starts)
     prober = (
         ShadowProber(inbox.probed)
         if shadow
@@ -91,8 +100,10 @@ def run_scaler(settings: Settings, *, shadow: bool = False) -> None:
     signal.signal(signal.SIGINT, lambda *_: inbox.end(Ending.CLOSE))
     trace = TraceFile(trace_path(settings, shadow=shadow), policy, State(), settings.trace_size)
     world.start()
+    metrics = Metrics(policy, clock.now, world, trace)
     try:
-        drive(policy, State(), world, trace)
+        with exporting(settings, "scaler", settings.metrics.scaler_port, metrics, log.warning):
+            drive(policy, State(), metrics, metrics)
     finally:
         world.close()
         trace.close()

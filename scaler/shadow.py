@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from fleet.memory import MemoryStore
     from fleet.registry import Change, Happening, Lease, Memory, Order, Sighting, Snapshot, Summary
+    from fleet.settings import InstanceSettings
     from scaler.actuators.actuator import StartOrder
     from scaler.live import Store
 
@@ -66,9 +67,9 @@ class ShadowStore:
         """The real orders; the acting scaler carries them out."""
         return self._real.orders(after)
 
-    def sight(self, *, detail: bool) -> Sighting:
+    def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
         """The real counters, of proxies that would have applied what this run pretends."""
-        sighting = self._real.sight(detail=detail)
+        sighting = self._real.sight(detail=detail, outcomes=outcomes)
         snapshot = self._memory.recall().snapshot
         generation = snapshot.generation if snapshot else 0
         return replace(
@@ -107,6 +108,10 @@ class ShadowActuator:
         for order in orders:
             self._there[order.name] = Found(order.name, order.host, order.spec, PRETENDED_URL)
         return [Started(order.name, PRETENDED_URL, order.host) for order in orders]
+
+    def resolve(self, definition: InstanceSettings) -> str:
+        """Say that it is there."""
+        return definition.image
 
     def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         """Say yes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from scaler.messages import (
     Publish,
     Published,
     Report,
+    Resolve,
+    Resolved,
     Start,
     Started,
     StartFailed,
@@ -34,9 +37,10 @@ from scaler.messages import (
     Survey,
     Tick,
     Unpublished,
+    Unresolved,
     Watch,
 )
-from scaler.simulated_hosts import SimulatedHosts
+from scaler.simulated_hosts import SimulatedHosts, spec_of
 from scaler.simulated_traffic import SimulatedTraffic
 from scaler.state import State
 
@@ -44,9 +48,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fleet.backend import Backend
+    from fleet.release import Releases
     from scaler.course import Course
     from scaler.driver import Trace
-    from scaler.messages import Effect
+    from scaler.messages import Effect, Placement
     from scaler.state import Policy
 
 
@@ -70,7 +75,8 @@ class Simulation:
         self.summary: Summary | None = None
         self.generation = 0
         self.serial = 0
-        self.hosts = SimulatedHosts(course, policy.spec)
+        self.releases: Releases | None = None
+        self.hosts = SimulatedHosts(course)
         self.traffic = SimulatedTraffic(course, self.hosts)
         self._heap: list[tuple[float, int, Callable[[], Event | None]]] = []
         self._sequence = 0
@@ -128,6 +134,8 @@ class Simulation:
                 self._ask(effect)
             case Watch():
                 self._watch(effect)
+            case Resolve():
+                self._answer(self._resolved(effect))
             case Forget():
                 self.traffic.forget(effect.proxy)
 
@@ -160,7 +168,7 @@ class Simulation:
 
     def _wiped(self) -> Event:
         self._wipes.pop(0)
-        self.registry, self.summary, self.generation = {}, None, 0
+        self.registry, self.summary, self.generation, self.releases = {}, None, 0, None
         self.serial = self._token = 0
         self._renewed_at = None
         self._at(self.now, self._tick)
@@ -197,6 +205,7 @@ class Simulation:
             return
         self.registry, self.serial = effect.change.backends, effect.change.serial
         self.summary = effect.change.summary
+        self.releases = effect.change.releases or self.releases
         self.generation += 1
         self.traffic.published(self.registry, self.now)
         self._soon(Published(self.now, effect.version, self.generation))
@@ -207,17 +216,23 @@ class Simulation:
             return
         for placement in effect.placements:
             if placement.name not in self.course.faults.hung:
-                self._answer(self._start(placement.name, placement.host))
+                self._answer(self._start(placement))
 
     def _answer(self, event: Event) -> None:
         self._at(event.now, lambda: event)
 
-    def _start(self, name: str, host: str) -> Event:
+    def _start(self, placement: Placement) -> Event:
         at = self.now + self.course.start_s
         try:
-            return Started(at, name, self.hosts.start(name, host, self.now), host)
+            return Started(at, placement.name, self.hosts.start(placement, self.now), placement.host)
         except RuntimeError as error:
-            return StartFailed(at, name, str(error))
+            return StartFailed(at, placement.name, str(error))
+
+    def _resolved(self, effect: Resolve) -> Event:
+        at = self.now + self.course.start_s
+        if effect.image in self.course.faults.unknown_images:
+            return Unresolved(at, effect.image, effect.order, f"image {effect.image} does not exist")
+        return Resolved(at, effect.image, effect.order, effect.image, spec_of(effect.image, self.policy.spec))
 
     def _stop(self, effect: Stop) -> Event:
         at = self.now + self.course.start_s
@@ -238,10 +253,12 @@ class Simulation:
 
     def _survey(self, token: int) -> None:
         snapshot = Snapshot(self.generation, self.registry) if self.generation else None
-        memory = Memory(snapshot, self.serial)
+        memory = Memory(snapshot, self.serial, releases=self.releases)
         if self.summary is not None:
             told = self.summary
-            memory = Memory(snapshot, self.serial, told.paused, told.manual, told.desired, told.last_order)
+            memory = replace(
+                memory, paused=told.paused, manual=told.manual, desired=told.desired, last_order=told.last_order
+            )
         census = self.hosts.census(self.now)
         ready = frozenset(
             item.name for item in census.found if self.hosts.answer(item.name, self.now)[0] is Outcome.READY

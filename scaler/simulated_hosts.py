@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 
 from scaler.course import Course, within
-from scaler.messages import Census, Found, Outcome
+from scaler.messages import Census, Found, Outcome, Placement
 
 NEVER = float("inf")
 FIRST_PORT = 10_000
@@ -16,21 +17,23 @@ class SimulatedHosts:
     """The truth that a scaler finds out by censuses and probes; it outlives the scaler."""
 
     course: Course
-    spec: str
     _found: dict[str, Found] = field(default_factory=dict)
     _ready_at: dict[str, float] = field(default_factory=dict)
+    _ends_at: dict[str, float] = field(default_factory=dict)
     _stops: dict[str, int] = field(default_factory=dict)
 
-    def start(self, name: str, host: str, now: float) -> str:
+    def start(self, placement: Placement, now: float) -> str:
         """The url of the started instance. Raises RuntimeError where it cannot be started."""
-        faults = self.course.faults
+        name, host, image, faults = placement.name, placement.host, placement.image, self.course.faults
         if name in faults.unstartable:
             raise RuntimeError("image not found")
         if self._silent(host, now):
             raise RuntimeError(f"no answer from {host}")
         url = f"http://127.0.0.1:{FIRST_PORT + len(self._ready_at)}"
-        self._ready_at[name] = NEVER if name in faults.stuck else now + self.course.boot_s
-        self._found[name] = Found(name, host, self.spec, url)
+        stuck = name in faults.stuck or image in faults.stuck_images
+        self._ready_at[name] = NEVER if stuck else now + self.course.boot_s
+        self._ends_at[name] = faults.crashes.get(name, now + faults.exiting_images.get(image, NEVER))
+        self._found[name] = Found(name, host, placement.spec, url)
         return url
 
     def stop(self, name: str, host: str, now: float) -> None:
@@ -44,7 +47,7 @@ class SimulatedHosts:
 
     def dead(self, name: str, now: float) -> bool:
         """Whether connections to it are refused although it was started."""
-        return name not in self._found or self.course.faults.crashes.get(name, NEVER) <= now
+        return name not in self._found or self._ends_at[name] <= now
 
     def census(self, now: float) -> Census:
         """What is there on the hosts that answer."""
@@ -75,10 +78,15 @@ class SimulatedHosts:
         faults = self.course.faults
         times = (
             self._ready_at.get(name, NEVER),
-            faults.crashes.get(name, NEVER),
+            self._ends_at.get(name, NEVER),
             *faults.sick.get(name, (NEVER, NEVER)),
         )
         return min((at for at in times if now < at < NEVER), default=None)
 
     def _silent(self, host: str, now: float) -> bool:
         return any(name == host and within(now, (span,)) for name, span in self.course.faults.host_silent)
+
+
+def spec_of(image: str, configured: str) -> str:
+    """The spec of the definition with that image, "" being the configured one."""
+    return hashlib.sha256(image.encode()).hexdigest()[:12] if image else configured

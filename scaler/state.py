@@ -9,6 +9,7 @@ from enum import StrEnum
 from fleet.backend import DEFAULT_WEIGHT, Backend, Phase
 from fleet.meter import Load, Window
 from fleet.registry import Happening
+from fleet.release import Release, Releases
 from fleet.settings import LifeSettings, PolicySettings
 from scaler.schedule import Minimum
 
@@ -17,8 +18,9 @@ from scaler.schedule import Minimum
 class Policy:
     """The settings that steer the machine.
 
-    `pull_s` is what pulling an image may take beside a start; what really runs is counted every `census_s`, and every
-    `warming_census_s` while something warms, so that an early exit shows.
+    `spec` and `image` are of the configured instance definition. `pull_s` is what pulling an image may take beside a
+    start; what really runs is counted every `census_s`, and every `warming_census_s` while something warms, so that an
+    early exit shows.
     """
 
     app: str
@@ -28,6 +30,12 @@ class Policy:
     pull_s: float = 0.0
     census_s: float = 10.0
     warming_census_s: float = 2.0
+    image: str = ""
+
+    @property
+    def configured(self) -> Release:
+        """The configured definition as a release, its image as it stands in the settings."""
+        return Release(self.spec, self.image)
 
 
 class FleetState(StrEnum):
@@ -110,7 +118,9 @@ class State:
     the one under way. `minimum` was in force when last asked for, None before. `needs` holds (time, need) of the stabilisation time, falling in need. `peak` and `panic_until`
     remember a burst. `start_failures` in a row delay the next start to `start_after`. `closing`: the operator ends
     the fleet, everything goes. `untold` happened while nothing could be written. `unheard` are the hosts that were
-    silent when a registry that does not tell everything was taken over: what runs there may be ours without being listed.
+    silent when a registry that does not tell everything was taken over: what runs there may be ours without being
+    listed.
+    `releases` is None until the first term has taken stock.
     """
 
     hosts: tuple[str, ...] = ()
@@ -143,3 +153,4 @@ class State:
     alarms: frozenset[str] = field(default_factory=frozenset)
     untold: tuple[Happening, ...] = ()
     unheard: frozenset[str] = frozenset()
+    releases: Releases | None = None

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fleet.backend import ORDERED, Backend, Phase, instance_number
+from fleet.backend import CAPACITY, ORDERED, Backend, Phase, instance_number
 from scaler.health import adopt, exit_reason, grown, remove_stray, running_instance
 from scaler.messages import Adopted, Deposed, Elected, Found, Refused, Survey, Watch
+from scaler.rollout import take_over_releases, undo
 from scaler.state import Instance, Term
 
 if TYPE_CHECKING:
@@ -142,6 +143,8 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
         last_order=memory.last_order or turn.state.last_order,
         counted_at=turn.now,
     )
+    own, specs = turn.state.releases, [item.spec for item in census.found if item.running]
+    take_over_releases(turn, (own or memory.releases) if ours else (memory.releases or own), specs)
     for fault in (*memory.faults, *(memory.snapshot.faults if memory.snapshot else ()), *census.faults):
         turn.tell("fault", "registry", "", "ignored", fault)
 
@@ -172,6 +175,8 @@ def _continue(turn: Turn, backend: Backend, item: Found, *, complete: bool) -> N
     elif not item.running:
         phase = Phase.FAILED if backend.phase in ORDERED else Phase.STOPPING
         turn.enter(instance, phase, exit_reason(item))
+        if backend.phase in CAPACITY:
+            undo(turn, instance, exit_reason(item))
     elif backend.phase is Phase.STARTING:
         turn.enter(instance, Phase.WARMING, "was starting, now runs")
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.backend import CAPACITY, ORDERED, Phase
 from fleet.registry import Change, Happening, Summary
+from fleet.release import Releases
 from scaler.messages import Effect, Look, Publish, Report, Watch
 from scaler.schedule import Minimum, minimum_at
 from scaler.state import FleetState, Instance, Policy, State
@@ -46,7 +47,8 @@ class Tally:
         return self.ordered + self.serving
 
 
-def _count(instances: Iterable[Instance]) -> Tally:
+def count(instances: Iterable[Instance]) -> Tally:
+    """How many of these are in which part of their life."""
     ordered = serving = draining = leaving = doubtful = 0
     for instance in instances:
         if instance.phase is Phase.SERVING:
@@ -92,8 +94,14 @@ class Turn:
     def tally(self) -> Tally:
         """The instances, counted."""
         if self._tally is None:
-            self._tally = _count(self.state.instances.values())
+            self._tally = count(self.state.instances.values())
         return self._tally
+
+    @property
+    def releases(self) -> Releases:
+        """What new instances are started with; before the first term that is what is configured."""
+        configured = self.policy.configured
+        return self.state.releases or Releases(configured, configured=configured)
 
     @property
     def minimum(self) -> Minimum:
@@ -194,20 +202,24 @@ class Turn:
         due = publish and state.version > state.published and state.publishing is None
         if due and state.term is not None:
             backends = {name: instance.backend(state.term.token) for name, instance in state.instances.items()}
-            change = Change(backends, state.serial, self._summary(), told)
+            change = Change(backends, state.serial, self._summary(), told, state.releases)
             self.effects.append(Publish(state.version, change))
             self.set(publishing=state.version)
         elif report or told:
             self.effects.append(Report(self._summary(), told))
 
     def _watch(self) -> None:
-        """Have exactly the warming and serving instances probed, the suspicious ones as often as the warming."""
+        """Have the warming and serving ones probed, the suspicious and those on trial as often as the warming."""
         life = self.policy.life
+        rollout = self.releases.rollout
+        trial = rollout.release.spec if rollout and not rollout.proven else None
         targets = tuple(
             (
                 instance.name,
                 instance.url,
-                life.probe_warming_s if instance.phase is Phase.WARMING or instance.refused else life.probe_serving_s,
+                life.probe_warming_s
+                if instance.phase is Phase.WARMING or instance.refused or instance.spec == trial
+                else life.probe_serving_s,
             )
             for instance in self.instances.values()
             if instance.url is not None and instance.phase in CAPACITY

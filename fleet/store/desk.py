@@ -11,6 +11,7 @@ import redis
 from fleet.errors import StoreUnavailableError
 from fleet.registry import Status
 from fleet.store.connection import close, reaching, wrong_type
+from fleet.store.definitions import read_releases
 from fleet.store.fields import number, order_fields, read_happening, read_summary, stream_id, text
 from fleet.store.keys import Keys
 from fleet.store.sightings import SightingReader
@@ -48,17 +49,25 @@ class RedisDesk:
             for command in (
                 *(() if kept else self.snapshots.wanted),
                 ("HGETALL", keys.scaler),
+                ("HGETALL", keys.definition),
                 ("ZRANGE", keys.scalers, 0, -1, "WITHSCORES"),
                 ("GET", keys.lease),
                 ("TIME",),
             ):
                 pipeline.execute_command(*command)
-            *registry, scaler, scalers, lease, time = pipeline.execute(raise_on_error=False)
+            *registry, scaler, definition, scalers, lease, time = pipeline.execute(raise_on_error=False)
             unread = {
                 key: f"{key} is of another type than ours"
-                for key, reply in ((keys.scaler, scaler), (keys.scalers, scalers), (keys.lease, lease))
+                for key, reply in (
+                    (keys.scaler, scaler),
+                    (keys.definition, definition),
+                    (keys.scalers, scalers),
+                    (keys.lease, lease),
+                )
                 if wrong_type(reply)
             }
+            releases, wrong = read_releases(keys.definition, {} if keys.definition in unread else definition)
+            unread |= dict.fromkeys(wrong and (keys.definition,), "; ".join(wrong))
             for fault in () if kept else self.snapshots.fault(registry[0]):
                 unread[keys.generation] = fault
             return Status(
@@ -68,6 +77,7 @@ class RedisDesk:
                 scalers=() if keys.scalers in unread else _ages(scalers, time),
                 acting=None if keys.lease in unread else text(lease).rpartition(":")[0] or None,
                 extra=unread,
+                releases=releases,
             )
 
     def _is_present(self, known: Snapshot) -> bool:

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from fleet.registry import Happening, Order, OrderKind, Summary
+from fleet.release import IMAGE_REFERENCE, MAX_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,7 +125,16 @@ def read_happening(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Happening:
 
 def order_fields(order: Order) -> list[str]:
     """Field and value by turns."""
-    return flat({"kind": order.kind, "count": order.count, "proxy": order.proxy or None})
+    return flat(
+        {
+            "kind": order.kind,
+            "count": order.count,
+            "proxy": order.proxy or None,
+            "image": order.image or None,
+            "share": order.share,
+            "sticky": int(order.sticky) or None,
+        }
+    )
 
 
 def read_order(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Order:
@@ -136,4 +146,25 @@ def read_order(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Order:
         kinds = ", ".join(OrderKind)
         raise ValueError(f"order {text(entry_id)}: must be one of {kinds}, scale with a count, forget with a proxy")
     scale, forget = kind == OrderKind.SCALE, kind == OrderKind.FORGET
-    return Order(OrderKind(kind), count if scale else None, text(entry_id), proxy if forget else "")
+    image, share = _deployed(entry_id, fields) if kind == OrderKind.DEPLOY else ("", None)
+    return Order(
+        OrderKind(kind),
+        count if scale else None,
+        text(entry_id),
+        proxy if forget else "",
+        image,
+        share,
+        share is not None and fields.get(b"sticky") == b"1",
+    )
+
+
+def _deployed(entry_id: bytes, fields: Mapping[bytes, bytes]) -> tuple[str, int | None]:
+    """What is to be deployed: its image, and the share of a canary."""
+    image, told = text(fields.get(b"image")), fields.get(b"share")
+    share = number(told, MAX_SHARE + 1)
+    if (image and not IMAGE_REFERENCE.fullmatch(image)) or (told is not None and not share):
+        raise ValueError(
+            f"order {text(entry_id)}: deploy takes an image, and as a canary a share of 1 to {MAX_SHARE} per cent, "
+            f"was {image[:80]!r} {text(told)[:20]!r}"
+        )
+    return image, share

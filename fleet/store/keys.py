@@ -36,6 +36,11 @@ class Keys:
         return self._key("serial")
 
     @property
+    def definition(self) -> str:
+        """What new instances are started with, and what they were started with before."""
+        return self._key("definition")
+
+    @property
     def lease(self) -> str:
         """Who acts: `<scaler id>:<token>`, always with an end."""
         return self._key("lease")

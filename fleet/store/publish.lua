@@ -1,16 +1,17 @@
 -- The one script that changes the registry: all of it, or nothing.
--- KEYS lease, backends, instances, generation, serial, scaler, events, orders, proxies, then each proxy's key
+-- KEYS lease, backends, instances, generation, serial, scaler, events, orders, proxies, definition, then each proxy's key
 -- ARGV 1 `<scaler's id>:<token>`  2 channel of changes  3 cap of events  4 width of an event  5 prefix of a proxy's key
 --      6 the generation on which the change stands ('' when everything is sent)  7 how many entries that one had
 --      8 how many serve  9 serial
---      then three lists, each after its length: the summary, entries to set, names to remove; then the events
+--      then four lists, each after its length: the summary, entries to set, names to remove, the definition (none: it
+--      stays); then the events
 if get(KEYS[1]) ~= ARGV[1] then
   return {'refused'}
 end
 
 -- A cluster wants every key named beforehand: a proxy that the caller did not name yet is told to it.
 local named, unnamed = {}, false
-for at = 10, #KEYS do
+for at = 11, #KEYS do
   named[KEYS[at]] = true
 end
 local proxies = redis.pcall('ZRANGE', KEYS[9], 0, -1)
@@ -28,7 +29,7 @@ if not everything and (stored ~= ARGV[6] or redis.pcall('HLEN', KEYS[2]) ~= tonu
 end
 
 local generation = number(stored, STORED)
-for at = 10, #KEYS do
+for at = 11, #KEYS do
   local applied = redis.pcall('HGET', KEYS[at], 'generation')
   generation = math.max(generation, number(type(applied) == 'string' and applied, REPORTED))
 end
@@ -52,6 +53,10 @@ end
 first, last = list(last + 1)
 for at = first, last, piece do
   redis.call('HDEL', KEYS[2], unpack(ARGV, at, math.min(at + piece - 1, last)))
+end
+first, last = list(last + 1)
+if first <= last then
+  summarise(KEYS[10], first, last)
 end
 redis.call('SET', KEYS[3], ARGV[8])
 redis.call('SET', KEYS[4], generation)

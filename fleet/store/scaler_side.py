@@ -14,7 +14,9 @@ import redis
 from fleet.backend import Backend, Phase
 from fleet.errors import RefusedError, StoreUnavailableError
 from fleet.registry import LEASE_TTL_S, Lease, Memory, Order, Sighting, Summary
+from fleet.release import Releases
 from fleet.store.connection import TIMEOUT_S, close, reaching, wrong_type
+from fleet.store.definitions import read_releases, release_fields
 from fleet.store.fields import (
     COUNT_LIMIT,
     EVENT_FIELDS,
@@ -54,6 +56,7 @@ class Written:
 
     generation: str
     backends: Mapping[str, Backend]
+    releases: Releases | None = None
 
     @cached_property
     def entries(self) -> Mapping[bytes, bytes]:
@@ -106,7 +109,7 @@ class RedisRegistry:
             verdict, *details = self._publish(lease, change, before)
             match verdict:
                 case b"published":
-                    self._written = Written(text(details[0]), dict(change.backends))
+                    self._written = Written(text(details[0]), dict(change.backends), change.releases)
                     return int(details[0])
                 case b"everything":
                     before = None
@@ -128,10 +131,12 @@ class RedisRegistry:
         serving = _serving(change.backends)
         base = (before.generation, len(old)) if before else ("", 0)
         head = [_held(lease), keys.changes, EVENTS_KEPT, EVENT_WIDTH, keys.proxy_prefix, *base, serving, change.serial]
-        lists = [len(summary), *summary, len(entries), *entries, len(removed), *removed]
+        known = before is not None and before.releases == change.releases
+        releases = [] if known else release_fields(change.releases)
+        lists = [len(summary), *summary, len(entries), *entries, len(removed), *removed, len(releases), *releases]
         fixed = [keys.lease, keys.backends, keys.instances, keys.generation, keys.serial, keys.scaler, keys.events]
         prefix = keys.proxy_prefix.encode()
-        proxies = [keys.orders, keys.proxies, *(prefix + member for member in self._members)]
+        proxies = [keys.orders, keys.proxies, keys.definition, *(prefix + member for member in self._members)]
         reply: list[bytes] = self._run(
             "publish", [*fixed, *proxies], [*head, *lists, *happening_fields(change.happenings)]
         )
@@ -193,8 +198,9 @@ class RedisRegistry:
             pipeline = self.client.pipeline(transaction=True)
             for command in (*self.snapshots.wanted, ("GET", self.keys.serial), ("HGETALL", self.keys.scaler)):
                 pipeline.execute_command(*command)
+            pipeline.execute_command("HGETALL", self.keys.definition)
             pipeline.type(self.keys.orders)
-            *registry, serial, scaler, orders = pipeline.execute(raise_on_error=False)
+            *registry, serial, scaler, definition, orders = pipeline.execute(raise_on_error=False)
             snapshot, faults = self.snapshots.read(*registry), list(self.snapshots.fault(registry[0]))
             last = None if wrong_type(serial) else number(serial, SERIAL_LIMIT)
             if last is None and serial is not None:
@@ -202,6 +208,11 @@ class RedisRegistry:
             if wrong_type(scaler):
                 faults.append(f"{self.keys.scaler}: must be a hash, is of another type")
                 scaler = {}
+            if wrong_type(definition):
+                faults.append(f"{self.keys.definition}: must be a hash, is of another type")
+                definition = {}
+            releases, wrong = read_releases(self.keys.definition, definition)
+            faults += wrong
             faults += self._lost_orders(orders)
         summary = read_summary(scaler) or Summary("", 0)
         return Memory(
@@ -212,6 +223,7 @@ class RedisRegistry:
             desired=number(scaler.get(b"desired"), COUNT_LIMIT),
             last_order=summary.last_order,
             faults=tuple(faults),
+            releases=releases,
         )
 
     def orders(self, after: str) -> Sequence[Order]:
@@ -234,13 +246,13 @@ class RedisRegistry:
         self._ignored = frozenset(ignored)
         return tuple(orders)
 
-    def sight(self, *, detail: bool) -> Sighting:
+    def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
         """Every proxy's counters, without their `backends`; with `detail` what those add up to.
 
         Raises StoreUnavailableError.
         """
         with reaching(self.shown):
-            return self._sightings.read(detail=detail)
+            return self._sightings.read(detail=detail, outcomes=outcomes)
 
     def forget(self, proxy: str) -> None:
         """Drop a silent proxy's entry, so that nothing waits for it any longer."""

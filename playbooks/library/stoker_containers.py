@@ -69,6 +69,7 @@ OPTIONS = {
 STARTS_AT_ONCE = 8
 STOPS_AT_ONCE = 20  # they mostly wait
 CREATE_S = 60
+ID = "sha256:"  # an image by its id is on the engine or nowhere
 SHORTEST_SECRET = 4  # a shorter value is no secret, and hiding every "1" would make a reason unreadable
 LEFT = "; its container is left behind, scale_down.yml removes it"
 
@@ -145,7 +146,7 @@ class Host:
     def _create(self, instance: Instance, definition: dict[str, Any]) -> None:
         image, pull = definition["image"], definition.get("pull") or "missing"
         pulled = self._pulls.get(image)
-        if pull == "always" and pulled is None:
+        if pull == "always" and pulled is None and not image.startswith(ID):
             raise Waiting(image)
         if pulled is not None and "image" not in pulled:
             raise InstanceError(pulled.get("msg") or f"{image} could not be pulled")
@@ -154,7 +155,7 @@ class Host:
         try:
             self._engine.post_json("/containers/create", data=body, params={"name": instance["name"]})
         except ImageNotFound:
-            if pull == "missing" and pulled is None:
+            if pull == "missing" and pulled is None and not image.startswith(ID):
                 raise Waiting(image) from None
             raise
 

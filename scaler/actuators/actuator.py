@@ -54,6 +54,13 @@ class Actuator(Protocol):
         Never removes or replaces anything.
         """
 
+    def resolve(self, definition: InstanceSettings) -> str:
+        """What exactly the definition's image stands for now, pulled where that is allowed; "" where there is none.
+
+        That is `name@sha256:...` where a registry gave it, else the image's id. Raises RuntimeError or ValueError,
+        with one line that says why it cannot be had.
+        """
+
     def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         """Signal the end, wait `grace_s`, kill, remove. Absent is success; anything not labelled as ours is left.
 
@@ -73,6 +80,14 @@ def attempt_start(actuator: Actuator, orders: Sequence[StartOrder]) -> Sequence[
         return [Failed(order.name, _in_a_line(error)) for order in orders]
     told = {result.name for result in results}
     return [*results, *(Failed(order.name, "the actuator did not say") for order in orders if order.name not in told)]
+
+
+def attempt_resolve(actuator: Actuator, definition: InstanceSettings) -> Failed | str:
+    """`resolve`; Failed says why the image cannot be had."""
+    try:
+        return actuator.resolve(definition)
+    except Exception as error:  # noqa: BLE001  # as above
+        return Failed(definition.image, _in_a_line(error))
 
 
 def attempt_stop(actuator: Actuator, name: str, host: str, grace_s: float) -> Failed | tuple[str, ...]:

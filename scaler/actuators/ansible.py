@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scaler.actuators.actuator import Failed, Started, StartOrder
-from scaler.actuators.container import listed_url
+from scaler.actuators.container import listed_url, pinned_image
 from scaler.actuators.definition import check_container, environment
 from scaler.actuators.excerpt import one_line
 from scaler.actuators.gather import Gather
@@ -17,6 +17,9 @@ from scaler.actuators.labels import PORT, SPEC, Owner
 from scaler.actuators.play import Outcome, Stage
 from scaler.actuators.play_vars import Value
 from scaler.messages import Census, Found
+
+if TYPE_CHECKING:
+    from fleet.settings import InstanceSettings
 
 SPEC_TEXT = re.compile(r"[0-9a-f]{12}")
 URL = re.compile(r"http://[0-9a-f.:\[\]]+:[0-9]{1,5}")
@@ -26,11 +29,12 @@ GATHER_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Playbooks:
-    """The three that are played."""
+    """Those that are played."""
 
     scale_up: Path
     scale_down: Path
     census: Path
+    resolve: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,24 @@ class AnsibleActuator:
         )
         return {order.name: _started(order, outcome, variables[order.name]) for order in orders}
 
+    def resolve(self, definition: InstanceSettings) -> str:
+        """Play resolve.yml: what the image stands for on every host that answers, which must be one thing."""
+        check_container(definition)
+        given: dict[str, Value] = {
+            **self.given,
+            "stoker_image": definition.image,
+            "stoker_pull": definition.pull,
+            "stoker_pull_timeout_s": definition.pull_timeout_s,
+        }
+        outcome = self.stage.run(self.playbooks.resolve, given, pull_s=definition.pull_timeout_s)
+        resolved = {
+            host: one for host, one in outcome.statistics.get("stoker_resolved", {}).items() if host in self.hosts
+        }
+        for host in sorted(self.hosts - resolved.keys()):
+            if host in outcome.failures or not resolved:
+                raise RuntimeError(f"image {definition.image} on {host}: {outcome.reason(host)}")
+        return _one_image(definition.image, resolved)
+
     def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         """Have scale_down.yml played, together with the other stops of the same moment; plays bring no logs back."""
         self.owner.check(name)
@@ -137,6 +159,16 @@ class AnsibleActuator:
             return Found(name, host, labels[SPEC], listed_url(entry["Ports"], labels.get(PORT, "")))
         exited = EXITED.match(entry["Status"])
         return Found(name, host, labels[SPEC], running=False, exit_code=int(exited[1]) if exited else None)
+
+
+def _one_image(image: str, resolved: Mapping[str, Mapping[str, Any]]) -> str:
+    pinned = {pinned_image(image, str(one["id"]), one["digests"]) for one in resolved.values()}
+    pinned = pinned if len(pinned) == 1 else {str(one["id"]) for one in resolved.values()}
+    if len(pinned) > 1:
+        raise RuntimeError(
+            f"image {image} is not the same on {', '.join(sorted(resolved))}: pull it, or name its digest"
+        )
+    return pinned.pop()
 
 
 def _definition(order: StartOrder, variables: dict[str, str]) -> Value:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fleet.settings import InstanceSettings
 
 LOG_FILES = 2
+ID = "sha256:"  # an image by its id is on the engine or nowhere: there is no registry to pull it from
 
 
 def creation(
@@ -69,3 +70,11 @@ def address_url(address: str, port: int) -> str:
     """`http://ip:port`, an IPv6 address in brackets."""
     ip = ipaddress.ip_address(address)
     return f"http://[{ip}]:{port}" if ip.version == 6 else f"http://{ip}:{port}"
+
+
+def pinned_image(image: str, image_id: str, digests: Sequence[str]) -> str:
+    """What the name stands for: `name@sha256:...` as its registry gave it, else the id. One that is pinned stays."""
+    if "@" in image or image.startswith(ID):
+        return image
+    name = image.rpartition(":")[0] if ":" in image.rpartition("/")[2] else image
+    return next((digest for digest in digests if digest.partition("@")[0] == name), image_id)

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from fleet.errors import SettingsError
+from fleet.release import IMAGE_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from fleet.settings import InstanceSettings
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
-IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
 TOKEN_VARIABLE = "STOKER_PROFILE_TOKEN"  # noqa: S105  # a name, not a token
 VOLUME = re.compile(r"(/[^:,\s]*|[A-Za-z0-9][A-Za-z0-9_.-]{0,127}):/[^:,\s]*(:(ro|rw))?")
 
@@ -37,7 +37,7 @@ def _digest(text: str) -> str:
 
 def check_container(definition: InstanceSettings) -> None:
     """Raise SettingsError, in one line, unless an engine can be asked for this definition."""
-    if not IMAGE.fullmatch(definition.image):
+    if not IMAGE_TEXT.fullmatch(definition.image):
         raise SettingsError(f"instance.image must name an image, such as app:1, was {definition.image!r}")
     for volume in definition.volumes:
         if not VOLUME.fullmatch(volume):

@@ -14,8 +14,8 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from fleet.backend import LOCAL_HOST
 from scaler.actuators.actuator import Failed, Started, StartOrder
-from scaler.actuators.container import creation, listed_url, published_url
-from scaler.actuators.definition import environment
+from scaler.actuators.container import ID, creation, listed_url, pinned_image, published_url
+from scaler.actuators.definition import check_container, environment
 from scaler.actuators.excerpt import LINES, last_lines, one_line
 from scaler.actuators.labels import APP, FLEET, PORT, SPEC, Owner
 from scaler.actuators.pull import Puller
@@ -23,6 +23,8 @@ from scaler.messages import Census, Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from fleet.settings import InstanceSettings
 
 
 CONFLICT = 409
@@ -73,13 +75,13 @@ class DockerActuator:
 
     def _create(self, order: StartOrder, body: dict[str, Any]) -> None:
         definition = order.definition
-        if definition.pull == "always":
+        if definition.pull == "always" and not definition.image.startswith(ID):
             self.puller.pull(definition.image, definition.pull_timeout_s)
         create: Callable[..., object] = self.client.create_container_from_config
         try:
             create(body, order.name)
         except ImageNotFound:
-            if definition.pull != "missing":
+            if definition.pull != "missing" or definition.image.startswith(ID):
                 raise
             self.puller.pull(definition.image, definition.pull_timeout_s)
             create(body, order.name)
@@ -113,6 +115,23 @@ class DockerActuator:
         output = self.client.logs(found["Id"], tail=LINES)
         values = [entry.partition("=")[2] for entry in found["Config"]["Env"] or ()]
         return int(found["State"]["ExitCode"]), last_lines(output, values)
+
+    def resolve(self, definition: InstanceSettings) -> str:
+        """The image's digest of its registry, else its id; pulled as `instance.pull` says."""
+        check_container(definition)
+        image = definition.image
+        inspect: Callable[[str], dict[str, Any]] = self.client.inspect_image
+        with explained():
+            if definition.pull == "always" and not image.startswith(ID):
+                self.puller.pull(image, definition.pull_timeout_s)
+            try:
+                found = inspect(image)
+            except ImageNotFound:
+                if definition.pull == "never" or image.startswith(ID):
+                    raise RuntimeError(f"image {image} is not on this engine (instance.pull)") from None
+                self.puller.pull(image, definition.pull_timeout_s)
+                found = inspect(image)
+        return pinned_image(image, found["Id"], found.get("RepoDigests") or ())
 
     def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         """Stop with grace, then remove, by id; a container without all our labels is left alone."""

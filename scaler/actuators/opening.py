@@ -125,4 +125,6 @@ def _playbooks(own: Path | None) -> Playbooks:
     for name in ("scale_up.yml", "scale_down.yml"):
         if not (folder / name).is_file():
             raise SettingsError(f"actuator.playbooks: {folder} has no {name}")
-    return Playbooks(folder / "scale_up.yml", folder / "scale_down.yml", packaged / "census.yml")
+    return Playbooks(
+        folder / "scale_up.yml", folder / "scale_down.yml", packaged / "census.yml", packaged / "resolve.yml"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fleet.backend import LOCAL_HOST
@@ -17,6 +18,9 @@ from scaler.actuators.process_file import ProcessFile, ProcessFiles
 from scaler.actuators.session import Children
 from scaler.actuators.spawn import free_port, spawn
 from scaler.messages import Census, Found
+
+if TYPE_CHECKING:
+    from fleet.settings import InstanceSettings
 
 HOSTS = frozenset({LOCAL_HOST})
 UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
@@ -90,6 +94,16 @@ class ProcessActuator:
             raise ChildProcessError("it ended before its command ran")
         owner = self.files.owner
         return ProcessFile(owner.fleet, owner.app, order.name, order.spec, pid, mark, url)
+
+    def resolve(self, definition: InstanceSettings) -> str:
+        """A command has no image. Raises ValueError where one is named."""
+        if definition.image:
+            raise ValueError(
+                f"actuator.kind process runs instance.command and no image, was {definition.image!r}: "
+                "change instance.command in the settings and start the scaler again"
+            )
+        check_command(definition)
+        return ""
 
     def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         """End the instance's whole session, reap it, remove its files."""

@@ -11,6 +11,7 @@ from fleet.backend import LOCAL_HOST
 from fleet.memory import MemoryStore
 from fleet.settings import InstanceSettings
 from scaler.actuators.actuator import Failed, Started, StartOrder
+from scaler.definitions import Definitions
 from scaler.hands import Hands
 from scaler.inbox import Inbox
 from scaler.live import Live
@@ -87,6 +88,11 @@ class ScriptedActuator:
         self.there[order.name] = Found(order.name, order.host, order.spec, url(order.name))
         return Started(order.name, url(order.name), order.host)
 
+    def resolve(self, definition: InstanceSettings) -> str:
+        if definition.image in self.fails:
+            raise RuntimeError(self.fails[definition.image])
+        return definition.image and f"{definition.image}@sha256:{'0' * 64}"
+
     def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
         del host, grace_s
         self.stopped.append(name)
@@ -139,7 +145,7 @@ class Rig:
         self.hand = self.actuator or ScriptedActuator(self.clock)
         self.inbox = PatientInbox(self.clock, self._waited)
         self.hands = Hands(
-            self.hand, {SPEC: InstanceSettings()}, self._probe_once, self.inbox.answer, self.clock.now, 4
+            self.hand, Definitions(InstanceSettings(), SPEC), self._probe_once, self.inbox.answer, self.clock.now, 4
         )
         self.hands._starts = self.hands._stops = self.hands._counts = AtOnce()
         self.prober = ScriptedProber()

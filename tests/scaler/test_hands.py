@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import pytest
-
 from fleet.registry import Memory
 from fleet.settings import InstanceSettings
+from scaler import messages
+from scaler.definitions import Definitions
 from scaler.hands import Hands
 from scaler.messages import (
     Adopted,
@@ -23,7 +23,7 @@ from scaler.messages import (
     StopFailed,
     Stopped,
 )
-from tests.scaler.builders import SPEC, found
+from tests.scaler.builders import SPEC, found, url
 from tests.scaler.rig import AtOnce, HandClock, ScriptedActuator
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Kit:
         self.actuator = actuator or ScriptedActuator(HandClock())
         self.answers: list[Event] = []
         self.asked: list[Mapping[str, str]] = []
-        definitions = {SPEC: InstanceSettings()}
+        definitions = Definitions(InstanceSettings(), SPEC)
         self.hands = Hands(self.actuator, definitions, self._once, self.answers.append, lambda: 7.0, 2)
         for pool in (self.hands._starts, self.hands._stops, self.hands._counts):
             pool.shutdown()
@@ -128,7 +128,9 @@ def test_a_census_is_not_taken_twice_at_the_same_time() -> None:
             return super().running()
 
     answered = threading.Event()
-    hands = Hands(Slow(HandClock()), {}, lambda _: {}, lambda _: answered.set(), lambda: 7.0, 2)
+    hands = Hands(
+        Slow(HandClock()), Definitions(InstanceSettings(), SPEC), lambda _: {}, lambda _: answered.set(), lambda: 7.0, 2
+    )
     try:
         hands.count()
         assert begun.wait(5)
@@ -144,9 +146,11 @@ def test_a_census_is_not_taken_twice_at_the_same_time() -> None:
     assert 2 == len(calls)
 
 
-def test_an_order_for_an_unknown_definition_is_a_bug_and_said_at_once() -> None:
-    with pytest.raises(KeyError, match="other"):
-        Kit().hands.start(Start((Placement("web1", "local", "other"),)), held)
+def test_a_start_of_a_definition_that_nobody_knows_here_fails() -> None:
+    kit = Kit()
+    kit.hands.start(Start((Placement("web1", "local", "other"), Placement("web2", "local", SPEC))), held)
+    known = "what spec other stands for is not known here: deploy an image"
+    assert [StartFailed(7.0, "web1", known), messages.Started(7.0, "web2", url("web2"), "local")] == kit.answers
 
 
 def test_what_waited_until_the_lease_was_over_is_not_done() -> None:

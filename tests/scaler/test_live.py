@@ -331,6 +331,7 @@ def test_a_lease_that_ran_out_in_a_pause_acts_on_nothing() -> None:
 
 def test_hanging_starts_hold_only_their_own_places() -> None:
     from fleet.settings import InstanceSettings
+    from scaler.definitions import Definitions
     from scaler.hands import Hands
     from scaler.messages import Event, Placement, Start, Started
 
@@ -349,7 +350,9 @@ def test_hanging_starts_hold_only_their_own_places() -> None:
         answers.append(event)
         arrived.release()
 
-    hands = Hands(Hanging(rig.clock), {"spec1": InstanceSettings()}, rig._probe_once, answer, rig.clock.now, 2)
+    hands = Hands(
+        Hanging(rig.clock), Definitions(InstanceSettings(), "spec1"), rig._probe_once, answer, rig.clock.now, 2
+    )
     try:
         hands.start(Start(tuple(Placement(f"web{number}", "local", "spec1") for number in range(1, 6))), lambda: True)
         for _ in range(4):

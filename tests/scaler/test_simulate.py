@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleet.settings import LifeSettings, PolicySettings
 from scaler.course import Course, Faults, recorded, steps, within
-from scaler.messages import Counted, Deposed, Elected, Event, Probed, Tick, Unpublished
+from scaler.messages import Counted, Deposed, Elected, Event, Placement, Probed, Tick, Unpublished
 from scaler.simulate import simulate
 from scaler.simulated_hosts import SimulatedHosts
 from scaler.state import Policy
@@ -91,10 +91,8 @@ def test_good_probes_are_told_once_for_each_pace_of_watching() -> None:
 
 
 def test_a_crashed_one_refuses_and_its_census_has_an_exit_code() -> None:
-    hosts = SimulatedHosts(
-        Course(steps((1.0, 9.0)), until_s=9.0, boot_s=2.0, faults=Faults(crashes={"web1": 5.0})), SPEC
-    )
-    hosts.start("web1", "local", 0.0)
+    hosts = SimulatedHosts(Course(steps((1.0, 9.0)), until_s=9.0, boot_s=2.0, faults=Faults(crashes={"web1": 5.0})))
+    hosts.start(Placement("web1", "local", SPEC), 0.0)
     answers = [hosts.answer("web1", at)[0] for at in (0.0, 2.0, 5.0)]
     assert ["refused", "ready", "refused"] == answers
     assert [True, False] == [hosts.census(at).found[0].running for at in (4.9, 5.0)]

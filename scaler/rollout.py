@@ -1,0 +1,209 @@
+"""From one release to the next: asked for, resolved, tried by one instance, proven, done; or undone.
+
+Until a new release is proven the former one carries the load and follows it; the one instance on trial comes on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fleet.backend import CAPACITY, Phase
+from fleet.registry import OrderKind
+from fleet.release import Asked, Release, Releases, Rollout
+from scaler.messages import Resolve, Resolved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fleet.registry import Order
+    from scaler.messages import Unresolved
+    from scaler.state import Instance
+    from scaler.turn import Turn
+
+
+def order_release(turn: Turn, order: Order) -> None:
+    """Carry out a person's order about releases, or say in its event why not."""
+    releases = turn.releases
+    name = order.image or (releases.previous.name if order.kind is OrderKind.ROLLBACK and releases.previous else "")
+    if refused := _refusal(turn, order):
+        turn.tell("deploy", name, "", "refused", f"order {order.id}", refused)
+    elif order.kind is OrderKind.DEPLOY:
+        _ask(turn, Asked(order.image or turn.policy.image, order.id, order.share, order.sticky), f"order {order.id}")
+    elif releases.previous is not None:
+        turn.tell("deploy", name, "", "asked", f"order {order.id}", "back to the previous release")
+        _begin(turn, releases.previous, order.id)
+
+
+def _refusal(turn: Turn, order: Order) -> str:
+    releases = turn.releases
+    if order.kind in {OrderKind.PROMOTE, OrderKind.ABORT}:
+        return "there is no canary"
+    if turn.state.closing:
+        return "the operator ends this fleet"
+    if releases.rollout is not None or releases.asked is not None:
+        name = releases.rollout.release.name if releases.rollout else releases.asked.image if releases.asked else ""
+        return f"a deploy is under way: {name}"
+    if order.kind is OrderKind.ROLLBACK and releases.previous is None:
+        return "there is no previous release"
+    return "a canary cannot be deployed" if order.share is not None else ""
+
+
+def _ask(turn: Turn, asked: Asked, reason: str) -> None:
+    turn.set(releases=replace(turn.releases, asked=asked))
+    turn.tell("deploy", asked.image or turn.policy.spec, "", "asked", reason)
+    turn.moved.append(f"{asked.image or turn.policy.spec} asked for")
+    turn.effects.append(Resolve(asked.image, asked.order))
+
+
+def resolved(turn: Turn, event: Resolved | Unresolved) -> None:
+    """Begin the rollout of what was asked for, or drop it where it cannot be had: what runs is not touched."""
+    asked = turn.releases.asked
+    if asked is None or not turn.acting or (asked.image, asked.order) != (event.image, event.order):
+        turn.notes.append(f"late: an answer about {event.image}")
+        return
+    turn.set(releases=replace(turn.releases, asked=None))
+    if isinstance(event, Resolved):
+        _begin(turn, Release(event.spec, event.image, event.pinned), event.order)
+    else:
+        turn.tell("deploy", event.image, "asked", "failed", event.reason, f"{turn.releases.current.name} stays")
+        turn.moved.append(f"{event.image} not to be had")
+
+
+def _begin(turn: Turn, release: Release, order: str) -> None:
+    releases, former = turn.releases, turn.releases.current
+    if release.spec == former.spec:
+        turn.set(releases=replace(releases, current=release))
+        turn.tell("deploy", release.name, "asked", "done", f"{release.spec} is in force already")
+    elif not order and not any(instance.spec != release.spec for instance in _capacity(turn)):
+        turn.set(releases=replace(releases, current=release, previous=former))
+        turn.tell("deploy", release.name, "asked", "done", f"{release.spec} is in force; nothing else runs")
+    else:
+        rollout = Rollout(release, former, order, turn.now)
+        turn.set(releases=replace(releases, rollout=rollout), start_failures=0, start_after=0.0)
+        turn.tell("deploy", release.name, "asked", "begun", f"{former.spec} to {release.spec}", *_pin(release))
+    turn.moved.append(f"release {release.spec}")
+
+
+def _pin(release: Release) -> tuple[str, ...]:
+    return (f"pinned as {release.pinned}",) if release.pinned else ()
+
+
+def _capacity(turn: Turn) -> Iterator[Instance]:
+    return (instance for instance in turn.instances.values() if instance.phase in CAPACITY)
+
+
+def take_over_releases(turn: Turn, stored: Releases | None, specs: Sequence[str]) -> None:
+    """Go on with what is stored, or with our own memory; else take what is configured for what is in force.
+
+    Where neither is known and something else runs, that is the former release, of which only the spec is known; where
+    both run, the way to what is configured goes on. `specs` are those that run.
+    """
+    configured = turn.policy.configured
+    if stored is None:
+        other = max((spec for spec in set(specs) if spec != configured.spec), key=specs.count, default=None)
+        if other is None:
+            stored = Releases(configured, configured=configured)
+        elif configured.spec in specs:
+            rollout = Rollout(configured, Release(other), since=turn.now)
+            stored = Releases(Release(other), configured=configured, rollout=rollout)
+        else:
+            stored = Releases(Release(other))
+    turn.set(releases=stored)
+    if stored.asked is not None:
+        turn.effects.append(Resolve(stored.asked.image, stored.asked.order))
+
+
+def advance(turn: Turn) -> None:
+    """Notice changed settings, a proven release, and the end of a rollout."""
+    if turn.state.closing:
+        _close(turn)
+        return
+    _notice_settings(turn)
+    rollout = turn.releases.rollout
+    if rollout is None:
+        return
+    if not rollout.proven and any(_settled(turn, instance) for instance in _capacity(turn)):
+        rollout = replace(rollout, proven=True)
+        turn.set(releases=replace(turn.releases, current=rollout.release, rollout=rollout))
+        turn.tell("deploy", rollout.release.name, "begun", "proven", f"served well for {turn.policy.life.settle_s:g} s")
+        turn.moved.append(f"{rollout.release.spec} proven")
+    if rollout.proven and not any(instance.spec != rollout.release.spec for instance in _capacity(turn)):
+        _finish(turn, rollout)
+
+
+def _notice_settings(turn: Turn) -> None:
+    """Deploy a changed definition. An image that a person deployed stays, unless the settings name another one now."""
+    releases, configured = turn.releases, turn.policy.configured
+    if releases.configured == configured or releases.rollout is not None or releases.asked is not None:
+        return
+    before = releases.configured
+    image = releases.current.image if before is not None and before.image == configured.image else configured.image
+    turn.set(releases=replace(releases, configured=configured))
+    _ask(turn, Asked(image), "the settings are not what runs")
+
+
+def _settled(turn: Turn, instance: Instance) -> bool:
+    rollout = turn.releases.rollout
+    return (
+        rollout is not None
+        and instance.spec == rollout.release.spec
+        and instance.phase is Phase.SERVING
+        and turn.now - instance.since >= turn.policy.life.settle_s
+        and not instance.misses
+        and not instance.refused
+    )
+
+
+def _finish(turn: Turn, rollout: Rollout) -> None:
+    releases = replace(turn.releases, rollout=None)
+    name, serving = rollout.release.name, f"{turn.tally.serving} serve {rollout.release.spec}"
+    if rollout.back:
+        turn.tell("deploy", rollout.former.name, "failed", "undone", f"{serving}: {name}")
+    else:
+        releases = replace(releases, previous=rollout.former)
+        turn.tell("deploy", name, "proven", "done", serving, f"{turn.now - rollout.since:.0f} s in all")
+    turn.set(releases=releases)
+    turn.moved.append(f"{rollout.release.spec} everywhere")
+
+
+def _close(turn: Turn) -> None:
+    """With everything stopping there is nothing left to compare: what is proven is in force, the rest is dropped."""
+    releases = turn.releases
+    if releases.asked is None and releases.rollout is None:
+        return
+    name = releases.rollout.release.name if releases.rollout else releases.asked.image if releases.asked else ""
+    turn.set(releases=replace(releases, asked=None, rollout=None))
+    turn.tell("deploy", name, "", "failed", "the operator ends the fleet", f"{releases.current.name} is in force")
+
+
+def undo(turn: Turn, instance: Instance, reason: str) -> bool:
+    """Give a rollout up because this instance of it failed: back to the former release. False where it is of none.
+
+    A rollout that goes back already goes on: its instances are started again as any others are.
+    """
+    rollout = turn.releases.rollout
+    if rollout is None or rollout.back or instance.spec != rollout.release.spec or not turn.acting:
+        return False
+    undone = Rollout(rollout.former, rollout.release, rollout.order, rollout.since, proven=True, back=True)
+    turn.set(releases=replace(turn.releases, current=rollout.former, rollout=undone))
+    stays = f"back to {rollout.former.name}" if rollout.proven else f"{rollout.former.name} stays"
+    before = "proven" if rollout.proven else "begun"
+    turn.tell("deploy", rollout.release.name, before, "failed", f"{instance.name}: {reason}", stays)
+    turn.moved.append(f"{rollout.release.spec} failed")
+    return True
+
+
+def aside(turn: Turn) -> frozenset[str]:
+    """The specs whose instances do not carry the load as a matter of course: they come on top, and load moves no other.
+
+    That is the release on trial.
+    """
+    rollout = turn.releases.rollout
+    return frozenset({rollout.release.spec}) if rollout and not rollout.proven else frozenset()
+
+
+def rolling(turn: Turn) -> bool:
+    """Whether instances are being replaced by those of a proven release."""
+    rollout = turn.releases.rollout
+    return rollout is not None and rollout.proven
