@@ -26,7 +26,6 @@ from fleet.errors import SettingsError
 from fleet.haproxy_settings import HaproxySettings
 from fleet.metrics_settings import MetricsSettings
 from fleet.schedule_settings import ScheduleSettings
-from fleet.metrics_settings import MetricsSettings
 from fleet.section import NotNegative, Positive, Section
 
 if TYPE_CHECKING:
