@@ -159,7 +159,7 @@ def _finish(turn: Turn, rollout: Rollout) -> None:
     releases = replace(turn.releases, rollout=None)
     name, serving = rollout.release.name, f"{turn.tally.serving} serve {rollout.release.spec}"
     if rollout.back:
-        turn.tell("deploy", rollout.former.name, "failed", "undone", f"{serving}: {name}")
+        turn.tell("deploy", rollout.former.name, "failed", "undone", serving)
     else:
         releases = replace(releases, previous=rollout.former)
         turn.tell("deploy", name, "proven", "done", serving, f"{turn.now - rollout.since:.0f} s in all")
@@ -185,11 +185,12 @@ def undo(turn: Turn, instance: Instance, reason: str) -> bool:
     rollout = turn.releases.rollout
     if rollout is None or rollout.back or instance.spec != rollout.release.spec or not turn.acting:
         return False
-    undone = Rollout(rollout.former, rollout.release, rollout.order, rollout.since, proven=True, back=True)
-    turn.set(releases=replace(turn.releases, current=rollout.former, rollout=undone))
-    stays = f"back to {rollout.former.name}" if rollout.proven else f"{rollout.former.name} stays"
-    before = "proven" if rollout.proven else "begun"
-    turn.tell("deploy", rollout.release.name, before, "failed", f"{instance.name}: {reason}", stays)
+    back, before, then = None, "begun", f"{rollout.former.name} stays"
+    if rollout.proven:
+        back = Rollout(rollout.former, rollout.release, rollout.order, rollout.since, proven=True, back=True)
+        before, then = "proven", f"back to {rollout.former.name}"
+    turn.set(releases=replace(turn.releases, current=rollout.former, rollout=back))
+    turn.tell("deploy", rollout.release.name, before, "failed", f"{instance.name}: {reason}", then)
     turn.moved.append(f"{rollout.release.spec} failed")
     return True
 

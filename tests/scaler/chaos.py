@@ -17,6 +17,7 @@ from fleet.registry import (
     Snapshot,
     detail_of,
 )
+from fleet.release import Releases
 from scaler.machine import step
 from scaler.messages import (
     Adopted,
@@ -35,6 +36,8 @@ from scaler.messages import (
     Publish,
     Published,
     Refused,
+    Resolve,
+    Resolved,
     Start,
     Started,
     StartFailed,
@@ -44,6 +47,7 @@ from scaler.messages import (
     Survey,
     Tick,
     Unpublished,
+    Unresolved,
 )
 from scaler.state import Policy, State
 from tests.scaler.builders import APP, SPEC, TTL_S, url
@@ -51,6 +55,7 @@ from tests.scaler.invariants import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
 
 PROXIES = ("a", "b")
 OUTCOMES = tuple(Outcome)
@@ -74,6 +79,9 @@ class Chaos:
     stops: list[str] = field(default_factory=list)
     surveys: list[tuple[int, Memory]] = field(default_factory=list)
     there: dict[str, bool] = field(default_factory=dict)
+    specs: dict[str, str] = field(default_factory=dict)
+    releases: Releases | None = None
+    resolves: list[Resolve] = field(default_factory=list)
     applied: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PROXIES, 0))
     arrivals: int = 0
     rate: int = 20
@@ -91,12 +99,14 @@ class Chaos:
                     self.pending = effect.version, effect.change
                 case Start():
                     self.starts += [place.name for place in effect.placements]
+                    self.specs |= {place.name: place.spec for place in effect.placements}
+                case Resolve():
+                    self.resolves.append(effect)
                 case Stop():
                     self.stops.append(effect.name)
                 case Survey():
-                    memory = Memory(
-                        Snapshot(self.generation, dict(self.stored)) if self.generation else None, self.serial
-                    )
+                    snapshot = Snapshot(self.generation, dict(self.stored)) if self.generation else None
+                    memory = Memory(snapshot, self.serial, releases=self.releases)
                     self.surveys.append((effect.token, memory))
                 case _:
                     pass
@@ -166,7 +176,7 @@ class Chaos:
             self.take(Unpublished(self.now, version, "gone"))
             return
         self.generation += 1
-        self.stored, self.serial = dict(change.backends), change.serial
+        self.stored, self.serial, self.releases = dict(change.backends), change.serial, change.releases
         self.watcher.accepted = self.stored
         self.take(Published(self.now, version, self.generation))
 
@@ -204,7 +214,14 @@ class Chaos:
 
     def _census(self, a: int) -> Census:
         found = tuple(
-            Found(name, LOCAL_HOST, SPEC, url(name) if runs else None, running=runs, exit_code=None if runs else 1)
+            Found(
+                name,
+                LOCAL_HOST,
+                self.specs.get(name, SPEC),
+                url(name) if runs else None,
+                running=runs,
+                exit_code=None if runs else 1,
+            )
             for name, runs in self.there.items()
         )
         if a % 9 == 4:
@@ -216,6 +233,21 @@ class Chaos:
         count = b % 9 if kind is OrderKind.SCALE else None
         proxy = PROXIES[b % len(PROXIES)] if kind is OrderKind.FORGET else ""
         self.take(Ordered(self.now, Order(kind, count, f"{a}-{b}", proxy)))
+
+    def deployed(self, a: int, b: int) -> None:
+        kind = OrderKind.ROLLBACK if a % 4 == 0 else OrderKind.DEPLOY
+        image = "" if b % 7 == 0 else f"v{b % 3}"
+        self.take(Ordered(self.now, Order(kind, id=f"{a}-{b}", image=image if kind is OrderKind.DEPLOY else "")))
+
+    def resolved(self, a: int, b: int) -> None:
+        if not self.resolves:
+            return
+        asked = self.resolves.pop(a % len(self.resolves))
+        if b % 5 == 0:
+            self.take(Unresolved(self.now, asked.image, asked.order, "no such image"))
+        else:
+            spec = f"spec-{asked.image}" if asked.image else SPEC
+            self.take(Resolved(self.now, asked.image, asked.order, asked.image, spec))
 
     def traffic(self, a: int, b: int) -> None:
         self.rate = 0 if a % 3 == 0 else b % 70
@@ -232,7 +264,7 @@ class Chaos:
             self.take((Deposed if b % 2 else Refused)(self.now, "taken"))
             return
         if b % 7 == 0:
-            self.stored, self.generation, self.serial = {}, 0, 0
+            self.stored, self.generation, self.serial, self.releases = {}, 0, 0, None
             self.watcher.accepted = {}
         self.token += 1
         wait_s = 4.0 if b % 7 == 0 else 0.0
@@ -292,4 +324,7 @@ MENU = (
     Chaos.adopted,
     Chaos.adopted,
     Chaos.late,
+    Chaos.deployed,
+    Chaos.resolved,
+    Chaos.resolved,
 )

@@ -63,6 +63,7 @@ class Watcher:
         self._moves(before, event, taken)
         self._drains(before, event, taken)
         self._limits(before, event, taken)
+        self._rollout(before, event, taken)
         self._told(before, event, taken)
         self._state_named(event, taken)
 
@@ -161,6 +162,33 @@ class Watcher:
             assert event.sighting is not None
             assert not missing(event, taken), "down while a proxy is missing"
             assert not state.paused
+
+    def _rollout(self, before: State, event: Event, taken: Step) -> None:
+        """What is on trial is one; until it is proven nothing goes for it, and then one goes for one."""
+        state = taken.state
+        for effect in taken.effects:
+            if isinstance(effect, Publish):
+                assert effect.change.releases == state.releases
+        if state.releases is None or before.releases is None or isinstance(event, Adopted):
+            return
+        assert state.releases.rollout is None or state.releases.asked is None
+        serving = [one for one in state.instances.values() if one.phase is Phase.SERVING]
+        was = before.instances
+        released = [
+            one
+            for one in state.instances.values()
+            if one.phase is Phase.DRAINING and one.name in was and was[one.name].phase is Phase.SERVING
+        ]
+        if released and not state.closing:
+            assert len(serving) >= state.desired, "a rollout left fewer serving than desired"
+        rollout = state.releases.rollout
+        if rollout is not None and not rollout.proven:
+            assert state.releases.current == rollout.former
+            assert not [one for one in released if one.spec == rollout.release.spec], "what is on trial was drained"
+            ordered = [name for name, one in state.instances.items() if name not in was and one.phase is Phase.STARTING]
+            tried = [one for one in state.instances.values() if one.spec == rollout.release.spec]
+            if any(state.instances[name].spec == rollout.release.spec for name in ordered):
+                assert 1 == sum(one.phase in CAPACITY for one in tried)
 
     def _told(self, before: State, event: Event, taken: Step) -> None:
         if isinstance(event, Adopted):

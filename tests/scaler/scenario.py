@@ -12,6 +12,7 @@ Script lines, in seconds since the start and in any order; `#` begins a comment:
     store gone from 40 until 50 | store wiped at 40
     proxy 2 silent from 40 until 90 | host b silent from 40 until 90
     scale 3 at 40 | auto at 60 | pause at 40 | resume at 60
+    deploy v2 at 40 | rollback at 60 | image v2 stuck | image v2 ends after 3 | image v2 unknown
     close at 40 | kill scaler at 40
 """
 
@@ -87,6 +88,14 @@ class Script:
         number = f"{round(float(at) * 1000)}-{len(self.orders) + 1}"
         self.orders.append((float(at), Order(kind, None if count is None else int(count), number)))
 
+    def deploy(self, image: str, at: str) -> None:
+        number = f"{round(float(at) * 1000)}-{len(self.orders) + 1}"
+        self.orders.append((float(at), Order(OrderKind.DEPLOY, id=number, image=image)))
+
+    def image(self, image: str, fault: str) -> None:
+        key = f"{fault}_images"
+        self.faults[key] = self.faults.get(key, frozenset()) | {image}
+
     def play(self, trace: Trace) -> None:
         """Play it in the simulated world."""
         parts = self.traffic or [(0.0, 60.0)]
@@ -128,7 +137,10 @@ LINES: tuple[tuple[str, Callable[..., None]], ...] = (
     ),
     (rf"host (\w+) silent {SPAN}", lambda it, host, begin, end: it.listed("host_silent", (host, _span(begin, end)))),
     (rf"scale ([0-9]+) at {NUMBER}", lambda it, count, at: it.order(OrderKind.SCALE, at, count)),
-    (rf"(auto|pause|resume) at {NUMBER}", lambda it, kind, at: it.order(OrderKind(kind), at)),
+    (rf"deploy (\w+) at {NUMBER}", Script.deploy),
+    (r"image (\w+) (stuck|unknown)", Script.image),
+    (rf"image (\w+) ends after {NUMBER}", lambda it, image, s: it.keyed("exiting_images", image, float(s))),
+    (rf"(auto|pause|resume|rollback) at {NUMBER}", lambda it, kind, at: it.order(OrderKind(kind), at)),
     (rf"close at {NUMBER}", lambda it, at: it.course.update(close_at=float(at))),
     (rf"kill scaler at {NUMBER}", lambda it, at: it.listed("killed", float(at))),
 )
