@@ -17,7 +17,9 @@ LOOK_S = 0.02
 
 @dataclass(slots=True)
 class Part:
-    """A command in a session of its own. `downs` are the moments (monotonic) at which it was killed or told to end."""
+    """A command in a session of its own. `downs` are the moments (monotonic) at which it was killed or told to end, `ups` those
+    at which a proxy listened.
+    """
 
     name: str
     argv: Sequence[str]
@@ -41,7 +43,6 @@ class Part:
                 start_new_session=True,
                 cwd=self.log.parent,
             )
-        self.ups.append(time.monotonic())
 
     @property
     def pid(self) -> int:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -52,8 +53,8 @@ TABLES: dict[str, dict[str, Any]] = {
         "probe_timeout_s": 2.0,
         "proxy_forget_s": 20.0,
     },
-    "proxy": {"drain_s": 8.0},
-    "haproxy": {"threads": 1},
+    "proxy": {"drain_s": 8.0, "hold_s": 50.0},
+    "haproxy": {"threads": 1, "client_timeout_s": 80.0, "server_timeout_s": 80.0, "queue_timeout_s": 50.0},
     "web": {"enabled": False},
 }
 
@@ -125,6 +126,7 @@ class Stage:
             await self.hook(plane)
         plane.front.start()
         await until(lambda: plane.up, f"{plane.id} listens")
+        plane.front.ups.append(time.monotonic())
 
     async def hook(self, plane: Plane) -> None:
         """What HAProxy's unit does before it starts."""
@@ -247,12 +249,13 @@ def _plane(made: Stage, name: str, kind: str, variables: dict[str, str]) -> Plan
         argv = [mitmdump, "-q", "-s", str(ROOT / "addon" / "main.py"), "--set", f"confdir={folder / name}"]
         argv += ["--mode", f"reverse:http://stoker@127.0.0.1:{port}", "--set", f"stoker_config={config}"]
         return Plane(name, kind, port, Part(name, argv, own, folder / f"{name}.log"))
-    own |= {
+    binary = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin") or "haproxy"
+    own = {name: value for name, value in own.items() if not name.startswith(("LD_", "FAKETIME"))} | {
+        "STOKER_HAPROXY__BINARY": binary,
         "STOKER_HAPROXY__CONFIG_FILE": str(folder / name / "haproxy.cfg"),
         "STOKER_HAPROXY__SOCKETS_DIR": str(folder / name),
     }
     (folder / name).mkdir(mode=0o700)
-    binary = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin") or "haproxy"
     where = places(
         load(config, **{"haproxy.config_file": folder / name / "haproxy.cfg", "haproxy.sockets_dir": folder / name})
     )

@@ -83,15 +83,10 @@ class Watch:
             and all(applied)
         )
 
-    @property
-    def resting(self) -> bool:
-        """Whether all that is there serves."""
+    def rests(self, proxies: int) -> bool:
+        """Whether all that is there serves, and each of the proxies knows."""
         backends = self.last.backends
-        return (
-            self.settled(len(backends), len(self.last.status.sighting.readings))
-            if backends and self.last.status
-            else False
-        )
+        return backends is not None and self.settled(len(backends), proxies)
 
     def _run(self) -> None:
         desk = open_desk(self.settings)
