@@ -89,6 +89,19 @@ class ConfigFile:
         return True
 
 
+def have_map(path: Path) -> None:
+    """HAProxy does not start without the file, however little is in it. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+
+
+def write_map(path: Path, text: str) -> None:
+    """Replace the file in one go. Raises OSError."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(text, encoding="ascii")
+    draft.replace(path)
+
+
 def check(binary: str, path: Path) -> None:
     """Have HAProxy read the file. Raises HaproxyError with its complaint and the line that it is about."""
     try:

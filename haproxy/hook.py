@@ -9,7 +9,8 @@ from fleet.snapshot_file import snapshot_file
 from fleet.store.opening import open_noticeboard
 from haproxy.answers import STATE, read_slots
 from haproxy.binary import find_binary
-from haproxy.config_file import ConfigFile, sole_changer
+from haproxy.canary import weighed
+from haproxy.config_file import ConfigFile, have_map, sole_changer
 from haproxy.control import reload, running_worker
 from haproxy.errors import HaproxyError
 from haproxy.ledger import boot_id, read_ledger
@@ -44,7 +45,7 @@ async def rendered(settings: Settings, say: Callable[[str], None], *, announce: 
     made, least = frame(settings), slots_for(settings.policy.max)
     before = await _present_slots(where) or ConfigFile(where.config).slots()
     before += tuple(Slot(slot_name(number)) for number in range(len(before) + 1, least + 1))
-    return made.text(plan(Running(made.marks, before), Wanted(made.marks, least, targets)).slots)
+    return made.text(plan(Running(made.marks, before), Wanted(made.marks, least, weighed(targets))).slots)
 
 
 def render_to(settings: Settings, text: str, file: ConfigFile) -> bool:
@@ -52,6 +53,7 @@ def render_to(settings: Settings, text: str, file: ConfigFile) -> bool:
 
     Raises HaproxyError or OSError; the old file then stays.
     """
+    have_map(places(settings).canary)
     if file.read() == text:
         return False
     file.replace(text, find_binary(settings).path)

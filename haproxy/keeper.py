@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from fleet.settings import Settings
 from haproxy.answers import INFO, STATE, read_info, read_slots
+from haproxy.canary import map_commands, map_faults, map_text, rows, weighed
 from haproxy.commands import Command, fault
-from haproxy.config_file import ConfigFile, sole_changer
+from haproxy.config_file import ConfigFile, have_map, sole_changer, write_map
 from haproxy.control import reload
 from haproxy.errors import HaproxyError
 from haproxy.model import Running, Slot, Target, Wanted
@@ -50,6 +51,7 @@ class Keeper:
     _reload_at: float = 0.0
     _write_at: float = 0.0
     _waiting: tuple[str, ...] = ()
+    _shared: tuple[str, dict[str, str]] = ("", {})
 
     async def converge(self, targets: Sequence[Target], least: int) -> bool:
         """Bring the current worker to these targets; True once exactly these get requests.
@@ -60,7 +62,7 @@ class Keeper:
             return await self._converge(targets, least)
 
     async def _converge(self, targets: Sequence[Target], least: int) -> bool:
-        decision = plan(await self._running(), Wanted(self.frame.marks, least, tuple(targets)))
+        decision = plan(await self._running(), Wanted(self.frame.marks, least, weighed(targets)))
         commands = decision if isinstance(decision, Commands) else decision.first
         if not await self._carry_out(commands):
             return False
@@ -71,7 +73,24 @@ class Keeper:
             await self._reload(decision)
         else:
             self._waiting = ()
-        return {slot.holder for slot in self.slots if slot.enabled} == {target.name for target in targets}
+        shared = await self._share(rows(targets, self.slots))
+        return shared and {slot.holder for slot in self.slots if slot.enabled} == {target.name for target in targets}
+
+    async def _share(self, found: dict[str, str]) -> bool:
+        """Give a canary its share, or take it; the file first, from which a new worker starts."""
+        current = self.workers.current
+        if current is None or self._shared == (current.key, found):
+            return current is not None
+        path = self.places.canary
+        await asyncio.to_thread(write_map, path, map_text(found))
+        said = map_faults(await current.link.ask(*map_commands(str(path), found)))
+        if said and found:
+            self.log("the canary's share was not taken", faults=said[:2])
+            return False
+        if found or self._shared[1]:
+            self.log("shared", canary=len(found))
+        self._shared = (current.key, found)
+        return True
 
     async def _running(self) -> Running:
         current = self.workers.current
@@ -130,6 +149,7 @@ class Keeper:
 
     async def _load(self, decision: Reload) -> None:
         former = self.file.read()
+        await asyncio.to_thread(have_map, self.places.canary)
         await asyncio.to_thread(self.file.replace, self.frame.text(decision.slots), self.binary)
         try:
             pid = await reload(self.settings, self.places, self._look)

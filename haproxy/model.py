@@ -30,6 +30,9 @@ class Target:
     address: str
     port: int
     weight: int = DEFAULT_WEIGHT
+    canary: bool = False
+    sticky: bool = False
+    spec: str = ""
 
     def __post_init__(self) -> None:
         _check(TARGET_NAME.fullmatch(self.name) is not None, "name", self.name)
@@ -118,7 +121,10 @@ def targets_of(snapshot: Snapshot, networks: Sequence[Network]) -> tuple[tuple[T
 
 @lru_cache(maxsize=16_384)
 def _target(backend: Backend, networks: tuple[Network, ...]) -> Target:
-    return Target(backend.name, *backend_address(backend.name, backend.url, networks), backend.weight)
+    address, port = backend_address(backend.name, backend.url, networks)
+    sticky = backend.canary and backend.sticky
+    spec = backend.spec if sticky else ""
+    return Target(backend.name, address, port, backend.weight, backend.canary, sticky, spec)
 
 
 @lru_cache(maxsize=16_384)

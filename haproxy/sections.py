@@ -23,7 +23,7 @@ def marks_of(text: str) -> dict[str, str]:
     parts: dict[str, list[str]] = {name: [] for name in SECTIONS}
     section = ""
     for line in text.splitlines():
-        if line and not line[0].isspace():
+        if line and not line[0].isspace() and not line.startswith("."):  # .if and .endif stand within a section
             section = line.split()[0]
         if section in parts:
             parts[section].append(line)
