@@ -48,6 +48,12 @@ class Capture:
         self._capturer: Capturer | None = None
         self._task: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
+        self.noted = 0
+
+    @property
+    def lost(self) -> int:
+        """So many could not be written down."""
+        return self._journal.lost if self._journal else 0
 
     def running(self) -> None:
         """Begin to write down and to fetch."""
@@ -81,6 +87,7 @@ class Capture:
             duration_ms=round(1000 * (monotonic() - token.started_s), 3),
         )
         self._journal.note(failure)
+        self.noted += 1
         repeats = self._configuration.settings.crashes.replay and failure.method in METHODS
         headers = carried(data.headers.fields) if repeats else None
         self._capturer.add(Job(failure, upstream.url, target if repeats else "", headers))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mitmproxy import ctx
 
+from addon.metrics import exported
 from fleet.errors import SettingsError, StoreUnavailableError
 from fleet.presence import Presence, end
 from fleet.snapshot_file import snapshot_file
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from mitmproxy.addons.proxyserver import Proxyserver
 
+    from addon.capture import Capture
     from addon.options import Configuration
 
 log = logging.getLogger(__name__)
@@ -31,8 +33,9 @@ FLUSH_S = 2.0
 class Lifecycle:
     """`running` and `done` are plain functions: a script that is reloaded calls them outside of any task."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, capture: Capture) -> None:
         self._configuration = configuration
+        self._capture = capture
         self._task: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
 
@@ -65,7 +68,8 @@ class Lifecycle:
                 await asyncio.sleep(RESTART_S)
         presence = Presence(plane, board, snapshot_file(settings, plane.id), _say)
         try:
-            await presence.run()
+            with exported(settings, plane, presence, self._capture, _say):
+                await presence.run()
         finally:
             if plane.draining:
                 await presence.leave()

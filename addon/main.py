@@ -23,7 +23,7 @@ addons = [
     Router(configuration, capture),
     Failover(configuration),
     StatusCommand(configuration),
-    Lifecycle(configuration),
+    Lifecycle(configuration, capture),
     capture,
     Lean(),
 ]

@@ -13,8 +13,12 @@ from addon.hold import Hold, Verdict
 from addon.roster import REST_S, Roster
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fleet.registry import ProxyReading, Snapshot
     from fleet.settings import Settings
+
+NOTHING: dict[Token, None] = {}
 
 
 class Plane:
@@ -33,6 +37,8 @@ class Plane:
         self.held_news = False
         self.draining = False
         self.drained = asyncio.Event()
+        # Told of each end, with the status, while the token still names its backend.
+        self.observers: tuple[Callable[[Token, int], None], ...] = ()
         self.hold = Hold(
             limit=proxy.hold_max,
             hold_s=proxy.hold_s,
@@ -110,13 +116,13 @@ class Plane:
         if token.ended:
             return
         token.ended = True
-        mine = self._clients.get(token.client)
-        if mine is not None:
-            mine.pop(token, None)
+        self._clients.get(token.client, NOTHING).pop(token, None)
         totals = self.totals
         totals.completions += 1
         if status >= 400:
             totals.answered(status)
+        for observe in self.observers:
+            observe(token, status)
         upstream = self.roster.release(token)
         if upstream is not None:
             upstream.took(monotonic() - token.started_s)

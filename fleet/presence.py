@@ -45,13 +45,19 @@ class Plane(Protocol):
 
 
 class Presence:
-    """The loops over one noticeboard; `run` ends only by being cancelled. `say` tells a person one line."""
+    """The loops over one noticeboard; `run` ends only by being cancelled. `say` tells a person one line.
+
+    `reading` is what was last to be reported, None where the plane was silent. By the monotonic clock, `turned_s` is
+    when that was, and `confirmed_s` when the store last confirmed what is applied, or this began.
+    """
 
     def __init__(self, plane: Plane, board: Noticeboard, file: SnapshotFile, say: Callable[[str], None]) -> None:
         self._plane = plane
         self._board = board
         self._file = file
         self._say = say
+        self.reading: ProxyReading | None = None
+        self.turned_s = self.confirmed_s = monotonic()
         self._look = asyncio.Event()
         self._surge = Surge()
         self._known = False
@@ -59,6 +65,16 @@ class Presence:
         self._stale: int | None = None
         self._faults: tuple[str, ...] = ()
         self._trouble = ""
+
+    @property
+    def generation(self) -> int:
+        """The one that the plane has applied, 0 before the first."""
+        return self._plane.generation
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the store answered last time."""
+        return self._known and not self._trouble
 
     async def run(self) -> None:
         """Show this proxy before the first snapshot is read, then keep both in step."""
@@ -90,7 +106,8 @@ class Presence:
     async def _report(self) -> None:
         plane = self._plane
         plane.news.clear()
-        reading = plane.reading()
+        self.turned_s = monotonic()
+        reading = self.reading = plane.reading()
         if reading is None:
             return
         held, plane.held_news = plane.held_news, False
@@ -109,7 +126,10 @@ class Presence:
         if not self._known:
             return
         snapshot = await self._board.snapshot()
-        if snapshot is None or snapshot.generation == self._applied:
+        if snapshot is None:
+            return
+        if snapshot.generation == self._applied:
+            self.confirmed_s = monotonic()
             return
         if self._applied is not None and snapshot.generation < self._applied:
             if snapshot.generation != self._stale:
@@ -118,6 +138,7 @@ class Presence:
             return
         self._applied = snapshot.generation
         self._apply(snapshot)
+        self.confirmed_s = monotonic()
         try:
             await asyncio.to_thread(self._file.write, snapshot)
         except OSError as error:

@@ -22,6 +22,7 @@ from haproxy.crashes import open_crashes
 from haproxy.errors import HaproxyError
 from haproxy.keeper import Keeper
 from haproxy.ledger import boot_id, read_ledger
+from haproxy.metrics import exported
 from haproxy.render import frame, places
 from haproxy.workers import Workers
 
@@ -79,7 +80,8 @@ async def _run(settings: Settings) -> None:
         async with open_crashes(settings, agent.id, places(settings).failures, log.info) as agent.crashes:
             forever = (presence.run(), agent.run(), agent.crashes.run(), _ended(ended))
             loops = [loop.create_task(each) for each in forever]
-            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            with exported(settings, agent, presence, log.warning):
+                done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             for over in done:
                 over.result()
             await end(loops, every_s=0.1)
