@@ -17,8 +17,9 @@ LOOK_S = 0.02
 
 @dataclass(slots=True)
 class Part:
-    """A command in a session of its own. `downs` are the moments (monotonic) at which it was killed or told to end, `ups` those
-    at which a proxy listened.
+    """A command in a session of its own.
+
+    `downs` are the moments (monotonic) at which it was killed or told to end, `ups` those at which a proxy listened.
     """
 
     name: str
