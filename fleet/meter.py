@@ -21,6 +21,7 @@ Point = TypeVar("Point", bound=tuple[float, ...])
 
 CLOSEST_POINTS_S = 0.2  # looks closer together than this share a point, so that wakes do not grow the window
 HOLE_S = 5.0  # more than this between two looks is a hole
+LATE_S = 1.5  # a report that is later than this was not only slow: its proxy may be gone, and its clients with others
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,25 +147,27 @@ def _append_over_holes(points: tuple[Point, ...], point: Point, oldest: float) -
 def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: float, since: float) -> float | None:
     """The sum of the proxies' own rates since `oldest`; None while no proxy was seen twice.
 
-    Who came later than the window's begin took its requests from others that are counted over all of it, so its own
-    are spread over all of it too.
+    Each by its own clock, so that a late report costs nothing. But who came later than the window's begin took its
+    requests from others that are counted over all of it, and whose reports stay away gives them to others: those are
+    spread over the time that passed here.
     """
     begun = max(oldest, since)
-    silent, total, known = frozenset(sighting.silent), 0.0, False
+    silent, total, known = sighting.silent, 0.0, False
     for proxy, track in tracks.items():
         points = track.points
-        known = known or len(points) > 1
-        if len(points) < 2 or (proxy in silent and points[-1][0] < oldest):
+        if len(points) < 2:
+            continue
+        known, latest = True, points[-1]
+        if proxy in silent and latest[0] < oldest:
             continue
         first = min(bisect_left(points, (oldest - CLOSEST_POINTS_S,)), len(points) - 2)
         if first and points[first][0] > oldest + HOLE_S:
             first -= 1
         at, arrivals, span_ms = points[first]
-        elapsed_ms = (now - at) * 1000 if proxy in silent else points[-1][2] - span_ms
-        if track.since > min(begun, at):
-            elapsed_ms = max(elapsed_ms, (now - min(begun, at)) * 1000)
+        since_ms = (now - min(begun, at)) * 1000 if track.since > min(begun, at) else (now - at - LATE_S) * 1000
+        elapsed_ms = max(since_ms, (now - at) * 1000 if proxy in silent else latest[2] - span_ms)
         if elapsed_ms > 0:
-            total += (points[-1][1] - arrivals) * 1000 / elapsed_ms
+            total += (latest[1] - arrivals) * 1000 / elapsed_ms
     return total if known else None
 
 

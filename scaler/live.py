@@ -48,6 +48,8 @@ UNTOLD_LIMIT = 1000
 RECONNECT_S = 1.0
 # A proxy that starts meanwhile holds its requests for so long at most.
 VERIFY_S = 5.0
+# Who waits for the lease needs the counters only so that its window is full when its turn comes.
+WAITING_LOOK_S = 2.0
 CLOSING_LIMIT_S = 120.0
 
 log = structlog.get_logger()
@@ -86,7 +88,7 @@ class Live:
         self._soon: deque[Event] = deque()
         self._lease: Lease | None = None
         self._renewed_at: float | None = None
-        self._next_tick = self._next_verification = now()
+        self._next_tick = self._next_verification = self._next_waiting_look = now()
         self._order = ""
         self._untold: list[Happening] = []
         self._surveyed = False
@@ -123,11 +125,9 @@ class Live:
             # but not for longer than a tick, because the lease has to be renewed.
             overdue = now >= self._next_tick + self._tick_s
             item = None if overdue else self._inbox.take(max(0.0, self._next_tick - now))
-            if item is None and self._now() >= self._next_tick:
-                event = self._look()
-                self._next_tick = max(self._next_tick, self._now())
-                return event
             if item is None:
+                if event := self._tick():
+                    return event
                 continue
             if item is Wake.NOW:
                 self._next_tick = self._now()
@@ -174,12 +174,22 @@ class Live:
 
         return holds
 
-    def _look(self) -> Event:
-        """One tick: the lease first, then the orders, then the counters."""
+    def _tick(self) -> Event | None:
+        """The tick where it is due, None where it is not, or has nothing to look at."""
+        if self._now() < self._next_tick:
+            return None
+        event = self._look()
+        self._next_tick = max(self._next_tick, self._now())
+        return event
+
+    def _look(self) -> Event | None:
+        """The lease first, then the orders, then the counters: not at each tick while another acts."""
         self._next_tick = max(self._next_tick + self._tick_s, self._now())
         try:
             event = self._hold_lease()
-            if event is None:
+            waits = self._lease is None and self._now() < self._next_waiting_look
+            if event is None and not waits:
+                self._next_waiting_look = self._now() + WAITING_LOOK_S - self._tick_s / 2
                 self._take_orders()
                 self._verify()
                 event = Tick(self._now(), self._store.sight(detail=False), self._renewed_at)

@@ -100,8 +100,7 @@ class Turn:
     @property
     def releases(self) -> Releases:
         """What new instances are started with; before the first term that is what is configured."""
-        configured = self.policy.configured
-        return self.state.releases or Releases(configured, configured=configured)
+        return self.state.releases or Releases(self.policy.configured, configured=self.policy.configured)
 
     @property
     def minimum(self) -> Minimum:

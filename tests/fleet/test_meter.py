@@ -294,3 +294,21 @@ def test_however_often_it_looks_the_rate_of_steady_traffic_is_that_traffic(rps: 
         load = meter.told(told, after_s=1 / looks)
     assert load.stable_rps is not None
     assert pytest.approx(rps, abs=2) == load.stable_rps
+
+
+def test_who_falls_silent_gives_its_requests_to_the_others_and_is_not_counted_on() -> None:
+    meter = Meter()
+    meter.told(reading("stays"), reading("ends"))
+    meter.told(reading("stays", 20, uptime_ms=1000), ended := reading("ends", 20, uptime_ms=1000))
+    rates = [
+        meter.told(reading("stays", 20 + 40 * seconds, uptime_ms=1000 + 1000 * seconds), ended).panic_rps
+        for seconds in (1, 2, 3)
+    ]
+    assert pytest.approx([50.0, 46.7, 43.0], abs=0.1) == rates
+
+
+def test_a_report_that_is_a_little_late_costs_nothing() -> None:
+    meter = Meter()
+    meter.told(reading())
+    meter.told(late := reading(arrivals=40, uptime_ms=1000))
+    assert pytest.approx(40.0) == meter.told(late).stable_rps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,6 +48,20 @@ def test_a_second_scaler_waits_for_the_lease_and_takes_over_without_a_start() ->
     second.run(3)
     assert 1 == len(second.events(Elected))
     assert (["web1", "web2"], {"web1": "serving", "web2": "serving"}) == (first.hand.started, second.phases())
+
+
+def test_who_waits_tries_for_the_lease_each_second_and_looks_at_the_counters_every_other_one() -> None:
+    first = serving()
+    second = Rig(first.policy, "two", first.clock, first.store, first.hand)
+    looks = []
+    for _ in range(6):
+        first.once()
+        second.once()
+        looks.append(second.events(Tick)[-1].now)
+    assert [2.0] * 5 == [later - earlier for earlier, later in pairwise(looks)]
+    first.world.close()
+    second.run(1.5)
+    assert 1 == len(second.events(Elected))
 
 
 def test_a_killed_scalers_lease_runs_out() -> None:

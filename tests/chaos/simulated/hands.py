@@ -181,6 +181,7 @@ class SimulatedProber:
     _targets: dict[str, tuple[str, float]] = field(default_factory=dict)
     _turns: dict[str, int] = field(default_factory=dict)
     _turn: int = 0
+    _asleep: list[tuple[str, int]] = field(default_factory=list)  # due while the process was paused
 
     def start(self) -> None:
         """Nothing runs in the background."""
@@ -206,7 +207,7 @@ class SimulatedProber:
         if self._turns.get(name) != turn:
             return
         if not self.process.awake():
-            self._later(name, turn, UNKNOWN_EVERY_S)
+            self._asleep.append((name, turn))
             return
         outcome, every_s = self.engine.probe(name), self._targets[name][1]
         if outcome is Outcome.TIMED_OUT:
@@ -215,6 +216,12 @@ class SimulatedProber:
         else:
             self._told(name, turn, outcome)
         self._later(name, turn, self._pause(name, every_s))
+
+    def resume(self) -> None:
+        """Ask at once what was due while the process was paused."""
+        due, self._asleep = self._asleep, []
+        for name, turn in due:
+            self._later(name, turn, 0.0)
 
     def _pause(self, name: str, every_s: float) -> float:
         """Until the next probe that can say something new."""

@@ -188,6 +188,11 @@ class Proxy:
             self.held.append((now, count))
 
     def _expire(self, now: float) -> None:
+        """Let go what waited too long, and forget what ended."""
+        if self.slow:
+            self.slow = {name: left for name, ends in self.slow.items() if (left := [end for end in ends if end > now])}
+        if self.left:
+            self.left = {name: at for name, at in self.left.items() if now < at + self.answer_s}
         while self.held and self.held[0][0] < now - HOLD_S:
             self.expired += self.held.pop(0)[1]
 
@@ -208,21 +213,22 @@ class Proxy:
 
     def in_flight(self, name: str) -> int:
         """How many requests are on that backend right now."""
-        now = self.timeline.now
-        container = self.engine.containers.get(name)
-        if container is None or not container.listens(now):
-            return 0
-        count = 0
-        if name in self.targets:
-            if self.rate > 0 and self.at - self.last_request < STEP_S:
-                count = max(1, round(self.rate * self.answer_s / len(self.targets)))
-        elif name in self.left and now < self.left[name] + self.answer_s:
-            count = 1
-        ends = self.slow.get(name)
-        if ends:
-            ends = self.slow[name] = [end for end in ends if end > now]
-            count += len(ends)
-        return count
+        return self.flying().get(name, 0)
+
+    def flying(self) -> dict[str, int]:
+        """What is in flight right now, by backend."""
+        now, there, targets = self.timeline.now, self.engine.containers, self.targets
+        found: dict[str, int] = {}
+        if self.rate > 0 and targets and self.at - self.last_request < STEP_S:
+            each = max(1, round(self.rate * self.answer_s / len(targets)))
+            found = {name: each for name in targets if name in there and there[name].listens(now)}
+        for name, left_at in self.left.items() if self.left else ():
+            if now < left_at + self.answer_s and name in there and there[name].listens(now):
+                found[name] = 1
+        for name, ends in self.slow.items() if self.slow else ():
+            if name in there and there[name].listens(now) and (count := sum(end > now for end in ends)):
+                found[name] = found.get(name, 0) + count
+        return found
 
     def _reading(self, flying: Mapping[str, int]) -> ProxyReading:
         """What it reports now."""
@@ -233,13 +239,9 @@ class Proxy:
             uptime_ms=int((self.timeline.now - self.began) * 1000),
             generation=self.generation,
             arrivals=int(self.arrivals),
-            refused=sum(map(int, self.refused.values())),
+            refused=sum(map(int, self.refused.values())) if self.refused else 0,
             in_flight=sum(flying.values()),
-            held=sum(max(1, int(number)) for _, number in self.held),
-            leaving={name: count for name, count in flying.items() if count and name not in targets},
+            held=sum(max(1, int(number)) for _, number in self.held) if self.held else 0,
+            leaving={name: count for name, count in flying.items() if name not in targets},
             outlives_agent=self.kind == "haproxy",
         )
-
-    def flying(self) -> Mapping[str, int]:
-        """What is in flight, by backend."""
-        return {name: self.in_flight(name) for name in {*self.targets, *self.slow, *self.left}}

@@ -146,6 +146,7 @@ class ScalerProcess:
         for answer in answers:
             self._inbox.answer(answer())
         self._hands.resume()
+        self._prober.resume()
         self.pump()
 
     def wake(self) -> None:

@@ -55,7 +55,7 @@ class Server:
 
     def reachable(self, party: str) -> bool:
         now = self.timeline.now
-        return now >= self.down_until and now >= self.cut_until.get(party, 0.0)
+        return now >= self.down_until and (party not in self.cut_until or now >= self.cut_until[party])
 
     @property
     def delay(self) -> float:
@@ -168,7 +168,8 @@ class Door:
     def orders(self, after: str) -> Sequence[Order]:
         return self._ask(lambda: self.server.memory.orders(after))
 
-    def sight(self, *, detail: bool) -> Sighting:
+    def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
+        del outcomes  # no canary runs here
         return self._ask(lambda: self.server.sight(detail=detail))
 
     def forget(self, proxy: str) -> None:
@@ -204,7 +205,7 @@ class Board:
 
     def report(self, reading: ProxyReading, flying: Mapping[str, int], refused: Mapping[str, float]) -> None:
         server = self._reach()
-        server.details[reading.id] = flying, dict(refused)
+        server.details[reading.id] = flying, dict(refused) if refused else refused
         server.memory._stored.readings[reading.id] = server.clock(), reading
 
     def leave(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
@@ -101,22 +102,19 @@ class MostRps:
 
     def __init__(self, load: tuple[tuple[float, float], ...]) -> None:
         self._load = load
+        self._ends = [until for _, until in load]
 
     def __call__(self, begin: float, end: float) -> float:
-        most, since = 0.0, 0.0
-        for rate, until in self._load:
-            if since <= end and until >= begin and rate > most:
-                most = rate
-            since = until
-        return most
+        first, last = bisect_left(self._ends, begin), bisect_right(self._ends, end)
+        return max(rate for rate, _ in self._load[first : last + 1])
 
     def arrived(self, begin: float, end: float) -> float:
         """How many requests came in that time."""
-        total, since = 0.0, 0.0
-        for rate, until in self._load:
-            if until > begin:
-                total += rate * (min(end, until) - max(begin, since))
-                if until >= end:
-                    break
-            since = until
+        first = bisect_right(self._ends, begin)
+        total = 0.0
+        for rate, until in self._load[first:]:
+            total += rate * (min(end, until) - begin)
+            if until >= end:
+                break
+            begin = until
         return total

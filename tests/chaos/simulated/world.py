@@ -154,13 +154,17 @@ class World:
 
     def _take_over(self, now: float) -> None:
         """Somebody acts, at the latest 10 s after somebody could."""
-        acting = any(
-            one.alive and one.state.adopted and one.state.term is not None and one.now() < one.state.term.act_until
-            for one in self.scalers.values()
-        )
+        acting = False
+        for one in self.scalers.values():
+            state = one.state
+            if one.alive and state.adopted and state.term is not None and one.now() < state.term.act_until:
+                acting = True
+        if acting:
+            self._able_since.clear()
+            return
         for one in self.scalers.values():
             able = one.alive and not one.paused and self.server.reachable(one.name) and self.server.delay < 1
-            if acting or not able or now < self._disturbed_until:
+            if not able or now < self._disturbed_until:
                 self._able_since.pop(one.name, None)
             elif now - self._able_since.setdefault(one.name, now) > TAKE_OVER_S + UNSETTLED_S:
                 raise self.model.broken("take-over within 10 s", f"{one.name} could act and nobody does")
