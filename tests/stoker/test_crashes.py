@@ -94,6 +94,26 @@ def test_patience_ends(store: MemoryCrashes, capsys: pytest.CaptureFixture[str])
     assert [0, 0, 1] == seen
 
 
+def test_a_crash_that_is_captured_late_is_told_again_and_counted_once(
+    store: MemoryCrashes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captured = Capture("one", "KeyError", where="app.rb:1:in show", profiled=True)
+    too_many = [Uncaptured("two", "too many crashes at once")]
+    fail(store, "past", "one")
+
+    follow(
+        store,
+        steps(
+            lambda: fail(store, "two"),
+            lambda: asyncio.run(store.captured(captured, b"")),
+            lambda: asyncio.run(store.uncaptured(too_many)),
+            lambda: asyncio.run(store.captured(Capture("two", "KeyError", where=captured.where), b"")),
+        ),
+    )
+
+    assert [("one", "profiled", 1), ("two", "none", 2), ("two", "backtrace", 2)] == told(capsys)
+
+
 def test_what_was_waited_for_is_told_at_the_end(store: MemoryCrashes, capsys: pytest.CaptureFixture[str]) -> None:
     follow(store, steps(lambda: fail(store, "one")))
 
