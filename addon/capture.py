@@ -16,6 +16,7 @@ from mitmproxy import ctx
 from addon.capturing import Capturer, Job
 from addon.forward import REQUEST_HEADER
 from addon.replay import METHODS, Replayer, carried
+from addon.sweep import Sweep
 from fleet.clock import Clock
 from fleet.crash import CRASH_ID, Failure, Symptom
 from fleet.crash_journal import Journal
@@ -64,7 +65,10 @@ class Capture:
         if token is None:
             log.info("stoker: STOKER_PROFILE_TOKEN is not set: crashes are listed, but no app is asked for profiles")
         self._journal = Journal(lambda: open_crash_log(settings), _say)
-        self._capturer = Capturer(self._journal, token, Replayer(settings.crashes.replay_every_s) if replay else None)
+        plane = self._configuration.plane
+        sweep = Sweep(self._journal, token, plane.id, lambda: plane.roster.upstreams) if token else None
+        replayer = Replayer(settings.crashes.replay_every_s) if replay else None
+        self._capturer = Capturer(self._journal, token, replayer, sweep)
         self._start()
 
     def failed(self, flow: HTTPFlow, token: Token, symptom: Symptom) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from addon.fair_queue import FairQueue
-from fleet.crash import Failure, Source, Uncaptured
+from fleet.crash import NO_TOKEN, Failure, Source, Uncaptured
 from fleet.crash_document import pack
 from fleet.crash_packing import Packer
+from fleet.crash_told import about
 from fleet.profile_client import NotHadError, ProfileClient
 
 if TYPE_CHECKING:
     from addon.replay import Replayer
+    from addon.sweep import Sweep
     from fleet.crash import Capture
     from fleet.crash_journal import Journal
 
@@ -61,8 +63,12 @@ class Pace:
 class Capturer:
     """`add` never waits. `run` works until it is cancelled; without a token it can only replay."""
 
-    def __init__(self, journal: Journal, token: str | None, replayer: Replayer | None = None) -> None:
+    def __init__(
+        self, journal: Journal, token: str | None, replayer: Replayer | None = None, sweep: Sweep | None = None
+    ) -> None:
         self._journal = journal
+        self._sweep = sweep
+        self._awaited: set[str] = set()
         self._token = token
         self._replayer = replayer
         self._queue: FairQueue[Job] = FairQueue(QUEUED)
@@ -76,16 +82,18 @@ class Capturer:
         """Have it captured, unless too much waits already."""
         failure = job.failure
         if self._token is None and self._replayer is None:
+            self._journal.note(Uncaptured(failure.id, NO_TOKEN))
             return
+        self._awaited.add(failure.id)
         dropped = self._queue.put((failure.backend, failure.method, failure.path), job)
         if dropped is not None:
-            self._journal.note(Uncaptured(dropped.failure.id, TOO_MANY))
+            self._give_up(dropped, TOO_MANY)
         self._filled.set()
 
     def abandon(self, reason: str) -> None:
         """Give up what waits."""
         while self._queue:
-            self._journal.note(Uncaptured(self._queue.get().failure.id, reason))
+            self._give_up(self._queue.get(), reason)
         self._filled.clear()
 
     async def run(self) -> None:
@@ -94,6 +102,8 @@ class Capturer:
         async with client, self._packer, asyncio.TaskGroup() as workers:
             for _ in range(AT_ONCE):
                 workers.create_task(self._work(client))
+            if self._sweep is not None:
+                workers.create_task(self._sweep.run(self._packer, self._awaited.__contains__))
 
     async def _work(self, client: ProfileClient) -> None:
         while True:
@@ -101,11 +111,16 @@ class Capturer:
             try:
                 capture, packed = await self._capture(client, job)
             except NotHadError as error:
-                self._journal.note(Uncaptured(job.failure.id, str(error)))
+                self._give_up(job, str(error))
                 continue
             await self._journal.keep(capture, packed)
+            self._awaited.discard(job.failure.id)
             if capture.source is Source.CAPTURE:
                 await _forget(client, job)
+
+    def _give_up(self, job: Job, reason: str) -> None:
+        self._awaited.discard(job.failure.id)
+        self._journal.note(Uncaptured(job.failure.id, reason))
 
     async def _next(self) -> Job:
         async with self._turn:
@@ -123,17 +138,18 @@ class Capturer:
             if self._replayer is None or not self._replayer.takes(job):
                 raise
         document = await self._replayer.replay(client, job)
-        return await asyncio.to_thread(pack, document, _about(job, Source.REPLAY))
+        return await asyncio.to_thread(pack, document, about(job.failure, Source.REPLAY))
 
     async def _fetch(self, client: ProfileClient, job: Job) -> tuple[Capture, bytes]:
         if self._token is None:
-            raise NotHadError("no profile token is set")
+            raise NotHadError(NO_TOKEN)
         raw = await self._ask(client, job)
         try:
-            return await self._packer.packed(raw, job.failure.id, _about(job, Source.CAPTURE))
+            packed = await self._packer.packed(raw, job.failure.id, job.failure)
         except ValueError as error:
             await _forget(client, job)
             raise NotHadError(str(error)) from error
+        return packed.capture, packed.content
 
     async def _ask(self, client: ProfileClient, job: Job) -> bytes:
         raw = await client.document(job.url, job.failure.id)
@@ -150,10 +166,6 @@ class Capturer:
             self._misses.clear()
         self._misses[job.url] = known + 1
         raise NotHadError("the app has nothing of it")
-
-
-def _about(job: Job, source: Source) -> dict[str, object]:
-    return {key: value for key, value in asdict(job.failure).items() if key != "id"} | {"source": source}
 
 
 async def _forget(client: ProfileClient, job: Job) -> None:

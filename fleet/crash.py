@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CRASH_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# Why nothing is captured where nobody set one.
+NO_TOKEN = "no app is asked: profile_token is not set"  # noqa: S105  # a reason, not a token
 
 
 class Symptom(StrEnum):

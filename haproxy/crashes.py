@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Network
 from fleet.clock import Clock
+from fleet.crash import NO_TOKEN, Uncaptured
 from fleet.crash_journal import Journal
+from fleet.crash_packing import Packer
 from fleet.profile_client import ProfileClient
 from fleet.store.opening import open_crash_log
 from haproxy.crash_record import failure_of
@@ -63,7 +65,9 @@ class Crashes:
         self.heard += 1
         self._heard_of[failure.backend] += 1
         self.journal.note(failure)
-        if self.hunt is not None:
+        if self.hunt is None:
+            self.journal.note(Uncaptured(failure.id, NO_TOKEN))
+        else:
             self.hunt.follow(failure)
 
     def notice(self, errors: Mapping[str, int]) -> None:
@@ -96,7 +100,8 @@ async def open_crashes(settings: Settings, proxy: str, ear: Path, say: Callable[
             say("no app is asked for profiles", because="profile_token is not set")
         else:
             client = await stack.enter_async_context(ProfileClient(token))
-            hunt = Hunt(client, journal, proxy, clock, say)
+            packer = await stack.enter_async_context(Packer())
+            hunt = Hunt(client, packer, journal, proxy, clock, say)
         crashes = Crashes(journal, hunt, proxy, settings.networks, clock)
         try:
             stack.enter_context(listening(ear, settings.haproxy.user, crashes.hear))

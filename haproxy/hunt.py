@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from fleet.backend import Phase, backend_address
 from fleet.clock import Clock
 from fleet.crash import Failure, Uncaptured
-from fleet.crash_document import read_document
 from fleet.crash_journal import Journal
+from fleet.crash_packing import Packer
+from fleet.crash_told import Found
 from fleet.profile_client import NotHadError, ProfileClient, Waiting
-from haproxy.crash_record import failure_told, packed
+from haproxy.crash_record import PLANE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ LOOK_S = 0.5
 MOST_ASKED_A_LOOK = 10
 # What nobody here knows of may be another plane's, which comes for it in this time.
 OTHERS_S = 3.0
-# A document is 8 MB at most, and reading a large one takes a good part of a second.
+# Of 8 MB each at most.
 MOST_CHASES = 16
 PACE_S = 0.02
 UNSERVED = "the app serves no profiles; it needs the middleware, with the same token"
@@ -64,6 +65,7 @@ class Hunt:
     """`run` asks; the other methods say about whom. `say` tells a person one thing."""
 
     client: ProfileClient
+    packer: Packer
     journal: Journal
     proxy: str
     clock: Clock
@@ -72,7 +74,6 @@ class Hunt:
     _instances: Mapping[str, Instance] = field(default_factory=dict)
     _group: asyncio.TaskGroup | None = None
     _early: list[Failure] = field(default_factory=list)
-    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _chased: set[str] = field(default_factory=set)
     _serves: set[str] = field(default_factory=set)
     _unserved_until_s: dict[str, float] = field(default_factory=dict)
@@ -176,17 +177,15 @@ class Hunt:
     async def _keep(self, instance: Instance, crash_id: str, raw: bytes, failure: Failure | None) -> None:
         """Without `failure` nobody here knew of it, and the app's word stands."""
         try:
-            async with self._reading:
-                document = await asyncio.to_thread(read_document, raw, crash_id)
-                known = failure or failure_told(document, self.clock.now(), self.proxy, instance.name)
-                capture, made = await asyncio.to_thread(packed, document, known)
+            known = failure or Found(self.clock.now(), PLANE, self.proxy, instance.name)
+            packed = await self.packer.packed(raw, crash_id, known)
         except ValueError as error:
             self.say("what an app gave as a profile is not used", backend=instance.name, id=crash_id, error=str(error))
             self._miss(crash_id, str(error))
         else:
             if failure is None:
-                self.journal.note(known)
-            await self.journal.keep(capture, made)
+                self.journal.note(packed.failure)
+            await self.journal.keep(packed.capture, packed.content)
             self.kept += 1
         with suppress(NotHadError):  # the app forgets it by itself, later
             await self.client.remove(instance.url, crash_id)

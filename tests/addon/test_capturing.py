@@ -13,7 +13,7 @@ from addon import capturing
 from addon.capturing import QUEUED, TOO_MANY, Capturer, Job, Pace
 from addon.replay import Replayer
 from fleet import profile_client
-from fleet.crash import Crash, Source, Uncaptured
+from fleet.crash import NO_TOKEN, Crash, Source, Uncaptured
 from fleet.crash_journal import Journal
 from fleet.memory_crashes import MemoryCrashes
 from tests.addon.crash_app import CrashApp, crash_app
@@ -104,6 +104,13 @@ async def test_an_app_that_knows_nothing_is_asked_for_two_seconds_and_later_only
     assert {"the app has nothing of it"} == {one.reason for one in await desk.settled(5)}
 
 
+async def test_without_a_token_it_is_said_of_each_crash_that_nobody_was_asked(app: CrashApp) -> None:
+    async with working(Desk(None)) as desk:
+        desk.crash(app)
+        assert [NO_TOKEN] == [one.reason for one in await desk.settled()]
+    assert [] == app.lookups
+
+
 async def test_a_wrong_token_is_as_good_as_no_middleware(app: CrashApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capturing, "RETRIES_S", ())
     app.kept["c1"] = document("c1")
@@ -175,15 +182,6 @@ async def test_what_waits_at_the_end_is_given_up_with_a_reason(app: CrashApp) ->
         assert ["the proxy ended"] == [one.reason for one in await desk.settled()]
 
 
-async def test_without_a_token_nothing_is_asked(app: CrashApp) -> None:
-    desk = Desk(None)
-    desk.crash(app)
-    async with working(desk):
-        await desk.journal.settle(5)
-    assert [] == app.lookups
-    assert [Crash(failure("c1"))] == list(desk.store.crashes(limit=9).crashes)
-
-
 async def test_while_the_store_is_gone_documents_wait_and_nothing_is_lost(app: CrashApp, desk: Desk) -> None:
     desk.store.outage = "gone"
     for number in range(20):
@@ -214,7 +212,7 @@ async def test_a_replay_goes_to_the_same_backend_with_its_authorization_and_is_l
         )
         desk.crash(app, "c2", path="/graph")
         crashes = await desk.settled(2)
-        assert "no profile token is set" == crashes[1].reason
+        assert NO_TOKEN == crashes[1].reason
     assert 1 == len(app.replays)
 
 

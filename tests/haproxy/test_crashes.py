@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Backend, Phase
 from fleet.clock import Clock
+from fleet.crash import NO_TOKEN
 from fleet.crash_journal import Journal
+from fleet.crash_packing import Packer
 from fleet.memory_crashes import MemoryCrashes
 from fleet.profile_client import ProfileClient
 from fleet.registry import Snapshot
@@ -41,8 +43,8 @@ async def agents_side(store: MemoryCrashes, *apps: CrashingApp, token: str = TOK
     """Runs until the end of the block."""
     clock, lines = Clock(), list[str]()
     journal = Journal(lambda: store, lines.append)
-    async with ProfileClient(token) as client:
-        hunt = Hunt(client, journal, "haproxy-1", clock, lambda event, **_: lines.append(event))
+    async with ProfileClient(token) as client, Packer() as packer:
+        hunt = Hunt(client, packer, journal, "haproxy-1", clock, lambda event, **_: lines.append(event))
         crashes = Crashes(journal, hunt, "haproxy-1", load(None).networks, clock)
         crashes.know(snapshot(*apps))
         running = asyncio.ensure_future(crashes.run())
@@ -62,6 +64,16 @@ async def test_a_failure_of_an_address_that_nobody_has_is_listed_without_an_inst
         crashes.hear(line())
         await until(lambda: [one.reason for one in listed(store)] == ["the instance has left"], "listed")
         assert "" == listed(store)[0].failure.backend
+
+
+async def test_without_a_token_it_is_said_of_each_crash_that_nobody_was_asked() -> None:
+    store = MemoryCrashes(monotonic)
+    crashes = Crashes(Journal(lambda: store, list[str]().append), None, "haproxy-1", load(None).networks)
+    running = asyncio.ensure_future(crashes.run())
+    crashes.hear(line())
+    await until(lambda: [one.reason for one in listed(store)] == [NO_TOKEN], "listed")
+    running.cancel()
+    await asyncio.wait([running])
 
 
 async def test_what_is_logged_while_the_store_is_away_is_written_once_it_is_back() -> None:
