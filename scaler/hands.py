@@ -131,7 +131,7 @@ class Hands:
         if isinstance(left, Failed):
             self.answer(StopFailed(self.now(), effect.name, left.reason))
         else:
-            self.answer(Stopped(self.now(), effect.name, left))
+            self.answer(Stopped(self.now(), effect.name, left.log, left.exit_code))
 
     def count(self) -> None:
         """Take a census, unless one is under way: its answer serves both."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
 from fleet.registry import Order, OrderKind
-from scaler.health import counted, failed_start, forgive, overdue, probed, refused_by_proxies
+from scaler.health import REFUSED_IS_DEAD, counted, failed_start, forgive, overdue, probed, refused_by_proxies
 from scaler.messages import (
     Adopted,
     Closed,
@@ -214,8 +214,7 @@ def _started(turn: Turn, event: Started) -> None:
 
 
 def _why(event: StartFailed) -> str:
-    code = "" if event.exit_code is None else f"; exit code {event.exit_code}"
-    return f"{event.reason}{code}{_words(event.log)}"
+    return f"{event.reason}{_ending(event)}"
 
 
 def _stopped(turn: Turn, event: Stopped) -> None:
@@ -223,11 +222,14 @@ def _stopped(turn: Turn, event: Stopped) -> None:
     if instance is not None and not instance.acted:
         turn.notes.append(f"late: {event.name} stopped")
         return
-    # One that ran and never got ready has not told yet what its own words are.
-    mute = instance is not None and instance.phase is Phase.FAILED and instance.trouble
-    if turn.move(event.name, Signal.STOPPED, f"stopped and removed{_words(event.log) if mute else ''}"):
+    # One in trouble (it never got ready, or refused connections) has not told yet what its own words are.
+    mute = instance is not None and (
+        instance.trouble if instance.phase is Phase.FAILED else instance.refused >= REFUSED_IS_DEAD
+    )
+    if turn.move(event.name, Signal.STOPPED, f"stopped and removed{_ending(event) if mute else ''}"):
         turn.drop(event.name)
 
 
-def _words(log: tuple[str, ...]) -> str:
-    return f"; last log lines: {' | '.join(log)}" if log else ""
+def _ending(event: StartFailed | Stopped) -> str:
+    code = "" if event.exit_code is None else f"; exit code {event.exit_code}"
+    return f"{code}; last log lines: {' | '.join(event.log)}" if event.log else code

@@ -122,11 +122,15 @@ class StartFailed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """It is stopped and removed, or was not there. `log` holds its last lines, where they could be had."""
+    """It is stopped and removed, or was not there. `log` holds its last lines, where they could be had.
+
+    `exit_code` only where it had ended before it was asked to.
+    """
 
     now: float
     name: str
     log: tuple[str, ...] = ()
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +297,9 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Read the counters in detail at once; answered by a Tick whose sighting has it."""
+    """Read the counters in detail at once; answered by a Tick whose sighting has it, with `outcomes` if wanted."""
+
+    outcomes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

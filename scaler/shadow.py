@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fleet.backend import ORDERED, Phase
-from scaler.actuators.actuator import Started
+from scaler.actuators.actuator import Removed, Started
 from scaler.messages import Census, Found, Outcome
 
 if TYPE_CHECKING:
@@ -113,11 +113,11 @@ class ShadowActuator:
         """Say that it is there."""
         return definition.image
 
-    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
+    def stop(self, name: str, host: str, grace_s: float) -> Removed:
         """Say yes."""
         del host, grace_s
         self._there.pop(name, None)
-        return ()
+        return Removed()
 
     def running(self) -> Census:
         """What would be there."""

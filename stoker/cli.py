@@ -179,6 +179,21 @@ def web(
     run_web(listening_on(configured(config, redis), address, port), _say)
 
 
+@app.command(epilog="Example: stoker webhooks --config stoker.toml")
+def webhooks(config: Config = None, redis: Redis = None) -> None:
+    """Send messages to the receiver of webhooks.url, alone.
+
+    Failed starts, at the maximum, no data, deploys, crashes: signed, tried again until they are taken, never twice by
+    two of them at a time.
+    """
+    from fleet.log import configure
+    from stoker.configured import configured
+    from stoker.webhooks.running import run_webhooks
+
+    configure()
+    run_webhooks(configured(config, redis), _say)
+
+
 @app.command(epilog="Example: stoker scale 4, and later: stoker scale auto")
 def scale(
     count: Annotated[str, typer.Argument(metavar="N|auto", help="So many instances, or as many as the load needs.")],
@@ -194,6 +209,35 @@ def scale(
 
     settings = configured(config, redis)
     place(settings, scale_order(count, settings.policy), _say)
+
+
+@app.command(epilog="Example: stoker deploy shop:2, and back: stoker deploy --rollback")
+def deploy(
+    image: Annotated[Optional[str], typer.Argument(metavar="IMAGE", help="Without it: what is configured.")] = None,  # noqa: UP045
+    config: Config = None,
+    redis: Redis = None,
+    *,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Back to what was in force before.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Replace the instances by those of another image.
+
+    New ones start, get ready and serve before old ones drain, one by one; one that fails ends the deploy and the old
+    set stays. Follows it to its end; Ctrl-C only stops following. Exit code 1 if it failed, 3 if no scaler acts.
+    """
+    from contextlib import closing
+
+    from fleet.store.opening import open_desk
+    from stoker.configured import configured
+    from stoker.deploy import run_deploy
+    from stoker.orders import deploy_order
+    from stoker.signals import Signals
+
+    settings = configured(config, redis)
+    order = deploy_order(image, settings, rollback=rollback)
+    with closing(open_desk(settings)) as desk, Signals() as signals:
+        code = run_deploy(desk, order, as_json=as_json, pause=lambda seconds: bool(signals.wait(seconds)))
+    raise typer.Exit(code)
 
 
 @app.command(epilog="Example: stoker pause")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from fleet.registry import LEASE_TTL_S
 if TYPE_CHECKING:
     from fleet.backend import Backend
     from fleet.registry import Happening, ProxyReading, Status
+    from fleet.release import Releases
     from fleet.settings import Settings
 
 GONE_S = 3 * LEASE_TTL_S  # a scaler that lives shows itself several times in this
@@ -33,6 +35,7 @@ def status_json(settings: Settings, status: Status) -> dict[str, Any]:
         "manual": summary and summary.manual,
         "reasons": list(summary.reasons) if summary else [],
         "generation": snapshot and snapshot.generation,
+        "releases": releases_json(status.releases),
         "backends": [_backend(backend, status.sighting.readings) for backend in backends],
         "proxies": [_proxy(reading) for reading in status.sighting.readings]
         + [{"id": proxy, "silent": True} for proxy in status.sighting.silent],
@@ -47,6 +50,11 @@ def status_json(settings: Settings, status: Status) -> dict[str, Any]:
             *status.extra.values(),
         ],
     }
+
+
+def releases_json(releases: Releases | None) -> dict[str, Any] | None:
+    """What is in force, what was before, and the way between them."""
+    return asdict(releases) if releases else None
 
 
 def _backend(backend: Backend, readings: tuple[ProxyReading, ...]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fleet.errors import SettingsError
 from fleet.registry import Order, OrderKind
+from fleet.release import IMAGE_REFERENCE
 from fleet.store.opening import open_desk
 
 if TYPE_CHECKING:
@@ -23,6 +24,25 @@ def scale_order(text: str, policy: PolicySettings) -> Order:
             f"scale: must be auto or a number from min ({policy.min}) to max ({policy.max}), was {text!r}"
         )
     return Order(OrderKind.SCALE, int(text))
+
+
+def deploy_order(image: str | None, settings: Settings, *, rollback: bool) -> Order:
+    """To deploy an image, the configured one again, or what was in force before. Raises SettingsError, one line."""
+    if rollback:
+        if image is not None:
+            raise SettingsError(
+                f"deploy: --rollback goes back to what was in force before, without an image, was {image!r}"
+            )
+        return Order(OrderKind.ROLLBACK)
+    if image is None:
+        return Order(OrderKind.DEPLOY)
+    if settings.actuator.kind == "process":
+        raise SettingsError(
+            f"deploy: with actuator.kind process there is no image, was {image!r}; change instance.command and restart"
+        )
+    if not IMAGE_REFERENCE.fullmatch(image):
+        raise SettingsError(f"deploy: must name an image, such as shop:2 or shop@sha256:..., was {image[:80]!r}")
+    return Order(OrderKind.DEPLOY, image=image)
 
 
 def forget_order(proxy: str, silent: Sequence[str]) -> Order:

@@ -74,12 +74,33 @@ def picture(content: dict[str, Any], now: float) -> RenderableType:
     )
     reasons = [Text(f"  {reason}", "dim") for reason in content["reasons"]]
     faults = [Text(f"fault: {fault}", "red") for fault in content["faults"]]
-    return Group(head, numbers, *reasons, _backends(content, now), _others(content), *faults)
+    return Group(head, numbers, *_releases(content), *reasons, _backends(content, now), _others(content), *faults)
+
+
+def _releases(content: dict[str, Any]) -> list[Text]:
+    """What is in force; during a deploy also what is to come."""
+    releases = content["releases"]
+    if releases is None:
+        return []
+    lines = [Text(f"release {_release(releases['current'])}")]
+    if asked := releases["asked"]:
+        lines.append(Text(f"deploy {asked['image']}: the image is being resolved", "cyan"))
+    if rollout := releases["rollout"]:
+        how = "going back to" if rollout["back"] else "proven, replacing" if rollout["proven"] else "on trial:"
+        lines.append(Text(f"deploy {how} {_release(rollout['release'])}", "cyan"))
+    return lines
+
+
+def _release(release: dict[str, Any]) -> str:
+    pinned = release["pinned"].rpartition("@")[2].removeprefix("sha256:")[:12]
+    return " ".join(
+        word for word in (release["image"], f"({pinned})" if pinned else "", f"spec {release['spec']}") if word
+    )
 
 
 def _backends(content: dict[str, Any], now: float) -> RenderableType:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("instance", "phase", "for", "in flight", "host", "url"):
+    for column in ("instance", "phase", "for", "in flight", "spec", "host", "url"):
         table.add_column(column, justify="right" if column in {"for", "in flight"} else "left")
     for backend in content["backends"]:
         phase = backend["phase"]
@@ -88,6 +109,7 @@ def _backends(content: dict[str, Any], now: float) -> RenderableType:
             Text(phase, PHASE_COLOURS.get(phase, "")),
             age(now - backend["since"]),
             shown(backend["in_flight"]),
+            backend["spec"],
             backend["host"],
             backend["url"] or "-",
         )

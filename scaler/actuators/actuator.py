@@ -41,6 +41,17 @@ class Failed:
     log: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """It is not there any longer. `log` holds its last lines, where they could be had.
+
+    `exit_code` only where it had ended before it was asked to.
+    """
+
+    log: tuple[str, ...] = ()
+    exit_code: int | None = None
+
+
 class Actuator(Protocol):
     """A hand. Every call blocks, within a timeout of its own."""
 
@@ -61,10 +72,9 @@ class Actuator(Protocol):
         with one line that says why it cannot be had.
         """
 
-    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
+    def stop(self, name: str, host: str, grace_s: float) -> Removed:
         """Signal the end, wait `grace_s`, kill, remove. Absent is success; anything not labelled as ours is left.
 
-        Returns the last lines of its log, which goes with it; none where they cannot be had.
         Raises RuntimeError, with one line that says why, when it may still be there.
         """
 
@@ -90,7 +100,7 @@ def attempt_resolve(actuator: Actuator, definition: InstanceSettings) -> Failed 
         return Failed(definition.image, _in_a_line(error))
 
 
-def attempt_stop(actuator: Actuator, name: str, host: str, grace_s: float) -> Failed | tuple[str, ...]:
+def attempt_stop(actuator: Actuator, name: str, host: str, grace_s: float) -> Failed | Removed:
     """`stop`; Failed says why it may still be there."""
     try:
         return actuator.stop(name, host, grace_s)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scaler.actuators.actuator import Failed, Started, StartOrder
+from scaler.actuators.actuator import Failed, Removed, Started, StartOrder
 from scaler.actuators.container import listed_url, pinned_image
 from scaler.actuators.definition import check_container, environment
 from scaler.actuators.excerpt import one_line
@@ -117,7 +117,7 @@ class AnsibleActuator:
                 raise RuntimeError(f"image {definition.image} on {host}: {outcome.reason(host)}")
         return _one_image(definition.image, resolved)
 
-    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
+    def stop(self, name: str, host: str, grace_s: float) -> Removed:
         """Have scale_down.yml played, together with the other stops of the same moment; plays bring no logs back."""
         self.owner.check(name)
         if host not in self.hosts:
@@ -125,7 +125,7 @@ class AnsibleActuator:
         failure = self._stops(_StopOrder(name, host, grace_s))
         if failure is not None:
             raise RuntimeError(f"{name}: {failure}")
-        return ()
+        return Removed()
 
     def _stop_all(self, orders: list[_StopOrder]) -> list[str | None]:
         grace_s = max(order.grace_s for order in orders)

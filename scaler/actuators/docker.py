@@ -13,7 +13,7 @@ from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from fleet.backend import LOCAL_HOST
-from scaler.actuators.actuator import Failed, Started, StartOrder
+from scaler.actuators.actuator import Failed, Removed, Started, StartOrder
 from scaler.actuators.container import ID, creation, listed_url, pinned_image, published_url
 from scaler.actuators.definition import check_container, environment
 from scaler.actuators.excerpt import LINES, last_lines, one_line
@@ -133,7 +133,7 @@ class DockerActuator:
                 found = inspect(image)
         return pinned_image(image, found["Id"], found.get("RepoDigests") or ())
 
-    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
+    def stop(self, name: str, host: str, grace_s: float) -> Removed:
         """Stop with grace, then remove, by id; a container without all our labels is left alone."""
         del host
         self.owner.check(name)
@@ -141,13 +141,13 @@ class DockerActuator:
             try:
                 found = self.client.inspect_container(name)
                 if self.owner.owned_name(found["Config"]["Labels"] or {}) != name:
-                    return ()
+                    return Removed()
                 self.client.stop(found["Id"], timeout=math.ceil(grace_s))
-                _, log = self._ending(found)
+                code, log = self._ending(found)
                 self.client.remove_container(found["Id"], v=True, force=True)
             except NotFound:
-                return ()
-        return log
+                return Removed()
+        return Removed(log, None if found["State"]["Running"] else code)
 
     def running(self) -> Census:
         """Every container with our labels, in one call; one more for each that has exited."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from fleet.backend import LOCAL_HOST
 from fleet.process import start_mark
-from scaler.actuators.actuator import Failed, Started, StartOrder
+from scaler.actuators.actuator import Failed, Removed, Started, StartOrder
 from scaler.actuators.container import address_url
 from scaler.actuators.definition import check_command, environment
 from scaler.actuators.excerpt import last_lines, one_line
@@ -105,22 +105,23 @@ class ProcessActuator:
         check_command(definition)
         return ""
 
-    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
+    def stop(self, name: str, host: str, grace_s: float) -> Removed:
         """End the instance's whole session, reap it, remove its files."""
         del host
         self.files.owner.check(name)
         try:
             file = self.files.read(name)
         except ValueError:
-            return ()  # not ours; the census has it as a fault
+            return Removed()  # not ours; the census has it as a fault
         if file is None:
-            return ()
+            return Removed()
+        before = self._found(file)
         if not self.children.end(file.pid, file.mark, grace_s):
             raise RuntimeError(f"{name}: process {file.pid} still runs after SIGKILL")
         self.children.forget(file.pid)
         log = last_lines(self.files.log_tail(name), self.hidden)
         self.files.remove(name)
-        return log
+        return Removed(log, before.exit_code)
 
     def running(self) -> Census:
         """Every instance that has a file; those that cannot be believed are faults. Also rotates the outputs."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fleet.backend import LOCAL_HOST
 from fleet.memory import MemoryStore
 from fleet.settings import InstanceSettings
-from scaler.actuators.actuator import Failed, Started, StartOrder
+from scaler.actuators.actuator import Failed, Removed, Started, StartOrder
 from scaler.definitions import Definitions
 from scaler.hands import Hands
 from scaler.inbox import Inbox
@@ -93,13 +93,13 @@ class ScriptedActuator:
             raise RuntimeError(self.fails[definition.image])
         return definition.image and f"{definition.image}@sha256:{'0' * 64}"
 
-    def stop(self, name: str, host: str, grace_s: float) -> tuple[str, ...]:
+    def stop(self, name: str, host: str, grace_s: float) -> Removed:
         del host, grace_s
         self.stopped.append(name)
         if name in self.unstoppable:
             raise RuntimeError("it does not end")
         self.there.pop(name, None)
-        return ()
+        return Removed()
 
     def running(self) -> Census:
         hosts = frozenset({LOCAL_HOST})

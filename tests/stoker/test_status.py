@@ -23,6 +23,15 @@ CONTENT: dict[str, Any] = {
     "paused": True,
     "manual": 4,
     "reasons": ["38.2 rps at target 10"],
+    "releases": {
+        "current": {"spec": "0a1b2c", "image": "shop:1", "pinned": ""},
+        "asked": {"image": "shop:2"},
+        "rollout": {
+            "release": {"spec": "3d4e5f", "image": "shop:2", "pinned": f"shop@sha256:{'c' * 64}"},
+            "proven": False,
+            "back": False,
+        },
+    },
     "backends": [
         {
             "name": "shop1",
@@ -31,8 +40,17 @@ CONTENT: dict[str, Any] = {
             "in_flight": 7,
             "host": "alpha",
             "since": 40.0,
+            "spec": "0a1b2c",
         },
-        {"name": "shop9", "phase": "starting", "url": None, "in_flight": None, "host": "beta", "since": 99.0},
+        {
+            "name": "shop9",
+            "spec": "3d4e5f",
+            "phase": "starting",
+            "url": None,
+            "in_flight": None,
+            "host": "beta",
+            "since": 99.0,
+        },
     ],
     "proxies": [{"id": "north", "silent": False, "in_flight": 7, "held": 0}, {"id": "south", "silent": True}],
     "scalers": [{"id": "one", "acting": True, "seen_s": 0.5}, {"id": "two", "acting": False, "seen_s": 1.0}],
@@ -53,6 +71,9 @@ def drawn(content: dict[str, Any]) -> str:
         "acme / shop  UP  paused  held at 4 by order",
         "desired 4   serving 4   rps 38.25   in flight 7   held -",
         "38.2 rps at target 10",
+        "release shop:1 spec 0a1b2c",
+        "deploy shop:2: the image is being resolved",
+        "deploy on trial: shop:2 (cccccccccccc) spec 3d4e5f",
         "proxy north: 7 in flight, 0 held",
         "proxy south: silent, nothing is scaled down by choice; if it is gone for good: stoker forget south",
         "scaler one: acts, seen 0.5 s ago",
@@ -66,8 +87,8 @@ def test_the_picture_says(words: str) -> None:
 
 def test_each_instance_is_a_row_and_what_is_unknown_a_dash() -> None:
     rows = [line.split() for line in drawn(CONTENT).splitlines()]
-    assert ["shop1", "serving", "60", "s", "7", "alpha", "http://10.0.0.5:80"] in rows
-    assert ["shop9", "starting", "1", "s", "-", "beta", "-"] in rows
+    assert ["shop1", "serving", "60", "s", "7", "0a1b2c", "alpha", "http://10.0.0.5:80"] in rows
+    assert ["shop9", "starting", "1", "s", "-", "3d4e5f", "beta", "-"] in rows
 
 
 def test_an_empty_store_says_that_nothing_was_decided_yet() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from fleet.errors import SettingsError
 from fleet.settings import InstanceSettings, Settings
-from scaler.actuators.actuator import Failed, Started, StartOrder, attempt_stop
+from scaler.actuators.actuator import Failed, Removed, Started, StartOrder, attempt_stop
 from scaler.actuators.ansible import AnsibleActuator
 from scaler.actuators.definition import definition_hash
 from scaler.actuators.inventory import program
@@ -159,7 +159,7 @@ def test_the_steps_of_a_site_are_taken_for_each_instance_and_one_that_fails_give
     found = actuator.running().found
     engine.remove_fleet(hand.settings.fleet)
     assert kept == Failed(hand.name(1), f"{hand.name(1)}: left behind: the zone is still locked")
-    assert gone == ()
+    assert gone == Removed()
     assert [hand.name(1)] == [one.name for one in found]
 
 

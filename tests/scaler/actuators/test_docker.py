@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleet.errors import SettingsError
-from scaler.actuators.actuator import Failed, Started
+from scaler.actuators.actuator import Failed, Removed, Started
 from scaler.actuators.docker import DockerActuator
 from scaler.messages import Census, Outcome
 from tests.scaler.actuators.hands import SECRET, Hand, await_outcome
@@ -120,7 +120,7 @@ def test_the_last_lines_of_one_that_exited_come_without_env_values(containers: H
     assert (found.running, found.exit_code, found.log) == (False, 3, ("cannot start: the password is [hidden]",))
     again = actuator.start([containers.order(1, containers.exits)])[0]
     assert again == Failed(containers.name(1), "it has exited", 3, found.log)
-    assert found.log == actuator.stop(containers.name(1), "local", 0.0)
+    assert Removed(found.log, 3) == actuator.stop(containers.name(1), "local", 0.0)
 
 
 def test_a_crash_of_a_running_one_is_seen(containers: Hand) -> None:

@@ -139,7 +139,7 @@ def test_an_app_that_ends_at_sigterm_gets_its_grace(processes: Hand) -> None:
     goodbye = processes.settings.state_path / "goodbye"
     actuator, file = started(processes, process_definition("sh", "-c", script, str(goodbye)))
     said(actuator, file.name, b"up")
-    assert actuator.stop(file.name, "local", 5.0)[:1] == (f"up {urlsplit(file.url).port}",)
+    assert actuator.stop(file.name, "local", 5.0).log[:1] == (f"up {urlsplit(file.url).port}",)
     assert goodbye.read_text(encoding="ascii") == "bye\n"
 
 
