@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # The app's middleware asks for the same.
 PROFILE_TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
+# What the app's middleware reads from its own environment: a shell for both may hold them.
+MIDDLEWARE_VARIABLES = {f"STOKER_PROFILE_{name}" for name in ("EVERY", "SLOW_MS", "MESSAGES", "DIR")}
 TOKEN_RULE = "must be 16 to 200 letters, digits and . _ ~ -"  # noqa: S105  # a rule, not a token
 
 

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings import SettingsError as NotParsedError
 
 from fleet.backend import APP_NAME, HOST_NAME
-from fleet.crash_settings import CrashSettings, ProfileToken, read_token
+from fleet.crash_settings import MIDDLEWARE_VARIABLES, CrashSettings, ProfileToken, read_token
 from fleet.errors import SettingsError
 from fleet.haproxy_settings import HaproxySettings
 from fleet.metrics_settings import MetricsSettings
@@ -325,7 +325,7 @@ def _nested(overrides: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = {f"STOKER_{name.upper()}" for name in Settings.model_fields}
+    known = {f"STOKER_{name.upper()}" for name in Settings.model_fields} | MIDDLEWARE_VARIABLES
     for table, model in Settings.model_fields.items():
         if isinstance(model.default, Section):
             known |= {f"STOKER_{table}__{key}".upper() for key in type(model.default).model_fields}

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from fleet.crash_settings import MIDDLEWARE_VARIABLES
 from fleet.errors import SettingsError
 from fleet.section import Section
 from fleet.settings import Settings, load
 
-if TYPE_CHECKING:
-    from pathlib import Path
+MIDDLEWARE = Path(__file__).resolve().parents[2] / "flamegraph/rails/stoker_crashes.rb"
+SETTING = re.compile(r'setting\("(\w+)"')
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +142,15 @@ def test_a_file_that_is_no_text_is_said(file: Path) -> None:
     file.write_bytes(b"app = '\xff'")
     with pytest.raises(SettingsError, match=rf"^{file}: not TOML: "):
         load(file)
+
+
+def test_the_variables_of_the_apps_middleware_may_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = MIDDLEWARE.read_text()
+    read = {*re.findall(r'ENV\["(STOKER_\w+)"\]', text), *(f"STOKER_PROFILE_{name}" for name in SETTING.findall(text))}
+    assert read == MIDDLEWARE_VARIABLES | {"STOKER_PROFILE_TOKEN"}
+    for name in MIDDLEWARE_VARIABLES:
+        monkeypatch.setenv(name, "1")
+    assert Settings().model_dump() == load().model_dump()
 
 
 def test_a_variable_that_is_no_setting_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
