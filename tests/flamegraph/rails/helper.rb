@@ -8,6 +8,9 @@ require "tmpdir"
 
 require_relative "../../../flamegraph/rails/stoker_crashes"
 
+# What this shell has for an app is none of the tests' business.
+ENV.delete_if { |name, _| name.start_with?("STOKER_") }
+
 # This very Ruby, which may run from a folder of its own.
 RUBY_COMMAND = File.read("/proc/self/cmdline").split("\0").take_while { |word| !word.end_with?(".rb") }.freeze
 
