@@ -9,7 +9,7 @@ from typing import Any
 # After its last fault a run is left alone for this long, and must have come to rest before its end.
 CALM_S = 25.0
 FIRST_S = 8.0
-BETWEEN_S = 9.0
+BETWEEN_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,9 @@ async def stage(
         try:
             await _begin(made)
             yield made
+        except BaseException:
+            print(*made.watch.told(), sep="\n")
+            raise
         finally:
             await _end(made)
     finally:
@@ -297,12 +300,20 @@ async def _end(made: Stage) -> None:
     for part in (*made.scalers, *(p for plane in made.planes for p in (plane.front, plane.agent) if p)):
         if part.process is not None:
             part.kill()
-    for pid in made.instances().values():
-        os.kill(pid, signal.SIGKILL)
     await made.watch.stop()
     for link in made.links.values():
         link.close()
     made.server.part.kill()
+    await until(lambda: not _killed(made), "every process is gone")
+
+
+def _killed(made: Stage) -> list[str]:
+    """Kill what is left; what that was."""
+    left = made.left()
+    for line in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(line.split()[0]), signal.SIGKILL)
+    return left
 
 
 def _run(*words: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 LOOK_S = 0.1
+TOLD = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,11 @@ class Watch:
     def acting(self) -> str | None:
         return self.last.status.acting if self.last.status else None
 
+    @property
+    def terms(self) -> int:
+        """How often somebody began to act."""
+        return sum(one.kind == "term" for _, one in self.history)
+
     def settled(self, serving: int, proxies: int) -> bool:
         """Whether so many serve and nothing else is there, and each of the proxies has applied that."""
         status = self.last.status
@@ -82,6 +88,14 @@ class Watch:
             and len(applied) == proxies
             and all(applied)
         )
+
+    def told(self) -> list[str]:
+        """The end of the history, and what is there now, for whoever looks for a cause."""
+        shown = [
+            f"{at:.1f}  {one.kind} {one.subject} {one.before} -> {one.after} ({'; '.join(one.reasons)[:160]})"
+            for at, one in self.history[-TOLD:]
+        ]
+        return [*shown, f"{time.monotonic():.1f}  {self.last.status}"]
 
     def rests(self, proxies: int) -> bool:
         """Whether all that is there serves, and each of the proxies knows."""
