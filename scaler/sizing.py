@@ -34,7 +34,8 @@ def see(turn: Turn, sighting: Sighting) -> None:
         elif turn.acting:
             turn.effects.append(Forget(name))
             turn.tell("proxy", name, "missing", "forgotten", f"silent for {turn.now - since:.0f} s")
-    turn.set(window=window, load=load, proxies=proxies)
+    applied = max([turn.state.applied, *(reading.generation for reading in sighting.readings)])
+    turn.set(window=window, load=load, proxies=proxies, applied=applied)
     if turn.acting:
         turn.alarm("proxy-counters", on=bool(sighting.faults), text="; ".join(sighting.faults))
 

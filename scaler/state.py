@@ -120,7 +120,8 @@ class State:
     the fleet, everything goes. `untold` happened while nothing could be written. `unheard` are the hosts that were
     silent when a registry that does not tell everything was taken over: what runs there may be ours without being
     listed.
-    `releases` is None until the first term has taken stock.
+    `releases` is None until the first term has taken stock. `generation` is the last that was published or taken over,
+    `applied` the highest that any proxy showed, whether or not it still does.
     """
 
     hosts: tuple[str, ...] = ()
@@ -133,6 +134,7 @@ class State:
     published: int = 0
     publishing: int | None = None
     generation: int = 0
+    applied: int = 0
     window: Window = field(default_factory=Window)
     load: Load | None = None
     proxies: Mapping[str, Proxy] = field(default_factory=dict)

@@ -115,16 +115,15 @@ def _remembers_more(turn: Turn, event: Adopted) -> bool:
 
 
 def _up_to_date(turn: Turn, memory: Memory | None = None) -> bool:
-    """Whether no proxy has applied more than this scaler (or the store) remembers: others may have acted since."""
+    """Whether no proxy ever applied more than this scaler (or the store) remembers: others may have acted since."""
     stored = memory.snapshot.generation if memory is not None and memory.snapshot else 0
-    newest = max(turn.state.generation, stored)
-    return all(proxy.generation <= newest for proxy in turn.state.proxies.values())
+    return turn.state.applied <= max(turn.state.generation, stored)
 
 
 def _complete(turn: Turn, event: Adopted) -> bool:
     """Whether the store lists everything: it holds a registry, without faults, as new as any that was seen."""
     snapshot = event.memory.snapshot
-    seen = max([turn.state.generation, *(proxy.generation for proxy in turn.state.proxies.values())])
+    seen = max(turn.state.generation, turn.state.applied)
     return snapshot is not None and not snapshot.faults and snapshot.generation >= seen
 
 

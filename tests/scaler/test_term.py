@@ -127,6 +127,25 @@ def test_what_runs_is_adopted_where_a_proxy_reports_a_newer_generation_than_the_
     assert 2 == machine.state.desired
 
 
+def test_what_runs_is_adopted_where_a_proxy_once_applied_more_than_the_store_remembers() -> None:
+    machine = Machine()
+    machine.tick(reading(generation=9))
+    machine.tick(reading(generation=5))  # begun again, it took what is stored now
+    machine.elect()
+    machine.adopt(found("web1"), found("web2"), memory=remembered("web1", generation=5, desired=1))
+    assert {"web1": "serving", "web2": "warming"} == machine.phases()
+
+
+def test_what_this_scaler_published_is_as_new_as_any_proxy_can_be() -> None:
+    machine = Machine()
+    machine.tick(reading(generation=9))
+    machine.lead(found("web1"), memory=remembered("web1", generation=5, desired=1))
+    machine.take(Deposed(machine.now, "another acts"))
+    machine.elect(token=2)
+    machine.adopt(found("web1"), found("web2"), memory=remembered("web1", generation=machine.state.generation, desired=1))
+    assert "stopping" == machine.phases()["web2"]
+
+
 def test_our_own_memory_wins_over_an_older_registry() -> None:
     machine = serving(3)
     machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 2, "1-1")))

@@ -76,6 +76,7 @@ class World:
         self.model.proxies = self.proxies
         self._watchers: dict[tuple[str, int], StepWatcher] = {}
         self._able_since: dict[str, float] = {}
+        self.taken_back: dict[OrderKind, float] = {}
         self._disturbed_until = 0.0
         steady_from = [until for _, until in ((0.0, 0.0), *plan.load)][-2]
         over = max((fault.at + fault.lasts_s for fault in plan.faults), default=0.0)
@@ -225,6 +226,10 @@ def _store_back(world: World, fault: Fault) -> None:
     world.server.restore(fault.at)
     world.server.down_until = world.timeline.now + (2.0 if fault.kind == "store-failover" else 1.0)
     world.model.lost()
+    # The old data may hold an order that was taken back since: who gave it sees that, and takes it back again.
+    for back, since in world.taken_back.items():
+        if since < world.timeline.now:
+            _place(world, back)
 
 
 def _store_slow(world: World, fault: Fault) -> None:
@@ -319,18 +324,20 @@ def _disk(world: World, fault: Fault) -> None:
 
 
 def _order(world: World, fault: Fault) -> None:
-    """A person orders, and takes the order back; where the store does not answer, they try again."""
-
-    def place(order: Order) -> None:
-        if world.server.reachable("person"):
-            world.server.memory.place(order)
-        else:
-            world.timeline.after(1.0, lambda: place(order))
-
+    """A person orders, and takes the order back."""
     scale = fault.kind == "scale"
-    place(Order(OrderKind.SCALE, int(fault.how)) if scale else Order(OrderKind.PAUSE))
-    back = Order(OrderKind.AUTO if scale else OrderKind.RESUME)
-    world.timeline.after(fault.lasts_s, lambda: place(back))
+    back = OrderKind.AUTO if scale else OrderKind.RESUME
+    world.taken_back[back] = world.timeline.now + fault.lasts_s
+    _place(world, OrderKind.SCALE if scale else OrderKind.PAUSE, int(fault.how) if scale else None)
+    world.timeline.after(fault.lasts_s, lambda: _place(world, back))
+
+
+def _place(world: World, kind: OrderKind, count: int | None = None) -> None:
+    """Where the store does not answer, they try again."""
+    if world.server.reachable("person"):
+        world.server.memory.place(Order(kind, count))
+    else:
+        world.timeline.after(1.0, lambda: _place(world, kind, count))
 
 
 FAULTS = {
