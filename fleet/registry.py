@@ -52,6 +52,38 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
+class SetStanding:
+    """What finished in one of two sets since the canary began, as far as the acting scaler saw it."""
+
+    finished: int = 0
+    errors: int = 0
+    mean_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryStanding:
+    """A canary as people see it.
+
+    `wanted` and `share` are in per cent, the latter what the weights give now. `errors` and `times` tell how far the
+    evidence against it is on the way to a cut, from 0 to 1; times count only while it is `warm`.
+    """
+
+    release: str
+    spec: str
+    wanted: int
+    share: float = 0.0
+    sticky: bool = False
+    since: float = 0.0
+    serving: int = 0
+    deaths: int = 0
+    canary: SetStanding = field(default_factory=SetStanding)
+    stable: SetStanding = field(default_factory=SetStanding)
+    errors: float = 0.0
+    times: float = 0.0
+    warm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What the scaler last saw and decided, as people and `stoker status` read it.
 
@@ -67,6 +99,7 @@ class Summary:
     paused: bool = False
     manual: int | None = None
     last_order: str = ""
+    canary: CanaryStanding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +135,7 @@ class Order:
     """A person's order; `count` only with `SCALE`, `proxy` only with `FORGET`. `id` is the store's, "" before.
 
     `image`, `share` and `sticky` only with `DEPLOY`: "" stands for the configured image; a share in per cent makes it
-    a canary.
+    a canary. `reason` only with `ABORT`.
     """
 
     kind: OrderKind
@@ -112,6 +145,7 @@ class Order:
     image: str = ""
     share: int | None = None
     sticky: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

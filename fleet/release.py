@@ -65,6 +65,21 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """A release on trial beside the one in force, with a share of the traffic in per cent.
+
+    `deaths` are its instances that failed so far; `since` is for display only.
+    """
+
+    release: Release
+    share: int
+    order: str = ""
+    sticky: bool = False
+    since: float = 0.0
+    deaths: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Releases:
     """All releases that a fleet remembers.
 
@@ -77,6 +92,7 @@ class Releases:
     configured: Release | None = None
     rollout: Rollout | None = None
     asked: Asked | None = None
+    canary: Canary | None = None
 
     @property
     def target(self) -> Release:
@@ -86,5 +102,6 @@ class Releases:
     def find(self, spec: str) -> Release | None:
         """The release of that spec, None where it is not remembered."""
         rollout = (self.rollout.release, self.rollout.former) if self.rollout else ()
-        known = (self.current, *rollout, *(one for one in (self.previous, self.configured) if one))
+        canary = (self.canary.release,) if self.canary else ()
+        known = (self.current, *rollout, *canary, *(one for one in (self.previous, self.configured) if one))
         return next((one for one in known if one.spec == spec), None)

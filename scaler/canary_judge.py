@@ -69,6 +69,12 @@ class Evidence:
     stable_unsigned: Trials = Trials()
 
     @property
+    def against(self) -> tuple[float, float]:
+        """How far the evidence by errors and that by times are on the way to a cut, from 0 to 1, on a log scale."""
+        errors, times = _mixture(self.failing), self.slow if self.slow is not None else 0.0
+        return min(1.0, max(0.0, errors / log(LIMIT))), min(1.0, max(0.0, times / log(LIMIT)))
+
+    @property
     def fault(self) -> str:
         """Why the canary is to be cut off, in one line; "" while nothing speaks against it."""
         if _mixture(self.failing) >= log(LIMIT):
@@ -84,8 +90,11 @@ class Evidence:
         return ""
 
 
-def weigh(evidence: Evidence, canary: Trials, stable: Trials) -> Evidence:
-    """The evidence after one more look, which saw these requests finish since the look before."""
+def weigh(evidence: Evidence, canary: Trials, stable: Trials, *, timed: bool = True) -> Evidence:
+    """The evidence after one more look, which saw these requests finish since the look before.
+
+    Without `timed` their times say nothing: a canary that has just begun is slow for other reasons.
+    """
     failing = evidence.failing
     if canary.finished and stable.finished:
         rate = (evidence.stable.errors + PRIOR_ERRORS) / (evidence.stable.finished + PRIOR_FINISHED)
@@ -98,8 +107,8 @@ def weigh(evidence: Evidence, canary: Trials, stable: Trials) -> Evidence:
         canary=evidence.canary + canary,
         stable=evidence.stable + stable,
         failing=failing,
-        canary_unsigned=evidence.canary_unsigned + canary,
-        stable_unsigned=evidence.stable_unsigned + stable,
+        canary_unsigned=evidence.canary_unsigned + canary if timed else Trials(),
+        stable_unsigned=evidence.stable_unsigned + stable if timed else Trials(),
     )
     return _signed(seen)
 

@@ -294,7 +294,9 @@ class Live:
         try:
             match effect:
                 case Look():
-                    self._soon.append(Tick(self._now(), self._store.sight(detail=True), self._renewed_at))
+                    self._soon.append(
+                        Tick(self._now(), self._store.sight(detail=True, outcomes=effect.outcomes), self._renewed_at)
+                    )
                 case Count():
                     self._hands.count()
                 case Survey():

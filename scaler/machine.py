@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
 from fleet.registry import Order, OrderKind
+from scaler.canary import judge
 from scaler.health import REFUSED_IS_DEAD, counted, failed_start, forgive, overdue, probed, refused_by_proxies
 from scaler.messages import (
     Adopted,
@@ -86,6 +87,8 @@ def _tick(turn: Turn, event: Tick) -> None:
     refused_by_proxies(turn, event.sighting)
     if detail is None:  # a look at single backends follows a decision; it is not an occasion for the next one
         decide(turn)
+        turn.look = turn.look or turn.releases.canary is not None
+    judge(turn, event.sighting)
     finish_drains(turn, event.sighting)
     reconcile(turn, None if detail is None else detail.in_flight)
     _count_again(turn)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fleet.backend import CAPACITY, ORDERED, Phase, instance_name, instance_number
+from scaler.canary import missing_canaries, share_out
 from scaler.messages import Effect, Placement, Start, Stop
 from scaler.rollout import advance, aside, rolling
 from scaler.sizing import missing
@@ -42,6 +43,9 @@ def reconcile(turn: Turn, loads: Mapping[str, int] | None = None) -> None:
     _order(turn, min(min(goal, limit) - _capacity(turn, tried), most - there), turn.releases.current)
     if tried and turn.tally.capacity < most:
         _try(turn)
+    for _ in range(min(missing_canaries(turn, most), most - turn.tally.capacity)):
+        _try_canary(turn)
+    share_out(turn)
 
 
 def _counting(turn: Turn) -> Iterable[Instance]:
@@ -58,6 +62,12 @@ def _try(turn: Turn) -> None:
     rollout = turn.releases.rollout
     if rollout is not None and not any(instance.spec == rollout.release.spec for instance in _counting(turn)):
         _enter(turn, rollout.release, f"on trial: {rollout.release.name}")
+
+
+def _try_canary(turn: Turn) -> None:
+    canary = turn.releases.canary
+    if canary is not None:
+        _enter(turn, canary.release, f"canary: {canary.release.name} on {canary.share} % of the traffic")
 
 
 def _replacing(turn: Turn) -> bool:

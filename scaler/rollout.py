@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from fleet.backend import CAPACITY, Phase
 from fleet.registry import OrderKind
 from fleet.release import Asked, Release, Releases, Rollout
+from scaler.canary import begin_canary, cut, end_trial, lost_canary
+from scaler.canary_counts import Trial
 from scaler.messages import Resolve, Resolved
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ def order_release(turn: Turn, order: Order) -> None:
     name = order.image or (releases.previous.name if order.kind is OrderKind.ROLLBACK and releases.previous else "")
     if refused := _refusal(turn, order):
         turn.tell("deploy", name, "", "refused", f"order {order.id}", refused)
+    elif order.kind is OrderKind.PROMOTE:
+        _promote(turn, order)
+    elif order.kind is OrderKind.ABORT:
+        _abort(turn, order)
     elif order.kind is OrderKind.DEPLOY:
         _ask(turn, Asked(order.image or turn.policy.image, order.id, order.share, order.sticky), f"order {order.id}")
     elif releases.previous is not None:
@@ -38,15 +44,56 @@ def order_release(turn: Turn, order: Order) -> None:
 def _refusal(turn: Turn, order: Order) -> str:
     releases = turn.releases
     if order.kind in {OrderKind.PROMOTE, OrderKind.ABORT}:
-        return "there is no canary"
+        return _canary_refusal(turn, order)
     if turn.state.closing:
         return "the operator ends this fleet"
+    if releases.canary is not None:
+        return f"a canary is tried: {releases.canary.release.name}; promote or abort it first"
     if releases.rollout is not None or releases.asked is not None:
         name = releases.rollout.release.name if releases.rollout else releases.asked.image if releases.asked else ""
         return f"a deploy is under way: {name}"
     if order.kind is OrderKind.ROLLBACK and releases.previous is None:
         return "there is no previous release"
-    return "a canary cannot be deployed" if order.share is not None else ""
+    return ""
+
+
+def _canary_refusal(turn: Turn, order: Order) -> str:
+    releases = turn.releases
+    waits = order.kind is OrderKind.ABORT and releases.asked is not None and releases.asked.share is not None
+    if releases.canary is None:
+        return "" if waits else "there is no canary"
+    serves = any(_settled(turn, instance, releases.canary.release) for instance in _capacity(turn))
+    if order.kind is OrderKind.PROMOTE and not serves:
+        return f"no instance of the canary has served well for {turn.policy.life.settle_s:g} s yet"
+    return ""
+
+
+def _promote(turn: Turn, order: Order) -> None:
+    """Make the canary's release the one in force; its instances have proven it."""
+    releases, canary = turn.releases, turn.releases.canary
+    if canary is None:
+        return
+    end_trial(turn)
+    name, former = canary.release.name, releases.current
+    rollout = Rollout(canary.release, former, order.id, turn.now, proven=True)
+    turn.set(
+        releases=replace(turn.releases, current=canary.release, rollout=rollout), start_failures=0, start_after=0.0
+    )
+    turn.tell("canary", name, "begun", "promoted", f"order {order.id}")
+    turn.tell("deploy", name, "canary", "proven", f"{former.spec} to {canary.release.spec}", f"order {order.id}")
+    turn.moved.append(f"canary {canary.release.spec} promoted")
+
+
+def _abort(turn: Turn, order: Order) -> None:
+    """Cut the canary off, or forget the one whose image is still being resolved."""
+    asked = turn.releases.asked
+    why = (f"order {order.id}", order.reason) if order.reason else (f"order {order.id}",)
+    if turn.releases.canary is not None:
+        cut(turn, *why)
+    elif asked is not None:
+        turn.set(releases=replace(turn.releases, asked=None))
+        turn.tell("canary", asked.image, "asked", "cut", *why)
+        turn.moved.append(f"{asked.image} not wanted any longer")
 
 
 def _ask(turn: Turn, asked: Asked, reason: str) -> None:
@@ -64,7 +111,11 @@ def resolved(turn: Turn, event: Resolved | Unresolved) -> None:
         return
     turn.set(releases=replace(turn.releases, asked=None))
     if isinstance(event, Resolved):
-        _begin(turn, Release(event.spec, event.image, event.pinned), event.order)
+        release = Release(event.spec, event.image, event.pinned)
+        if asked.share is None:
+            _begin(turn, release, event.order)
+        else:
+            begin_canary(turn, release, asked, asked.share)
     else:
         turn.tell("deploy", event.image, "asked", "failed", event.reason, f"{turn.releases.current.name} stays")
         turn.moved.append(f"{event.image} not to be had")
@@ -109,7 +160,7 @@ def take_over_releases(turn: Turn, stored: Releases | None, specs: Sequence[str]
             stored = Releases(Release(other), configured=configured, rollout=rollout)
         else:
             stored = Releases(Release(other))
-    turn.set(releases=stored)
+    turn.set(releases=stored, trial=Trial())
     if stored.asked is not None:
         turn.effects.append(Resolve(stored.asked.image, stored.asked.order))
 
@@ -123,7 +174,7 @@ def advance(turn: Turn) -> None:
     rollout = turn.releases.rollout
     if rollout is None:
         return
-    if not rollout.proven and any(_settled(turn, instance) for instance in _capacity(turn)):
+    if not rollout.proven and any(_settled(turn, instance, rollout.release) for instance in _capacity(turn)):
         rollout = replace(rollout, proven=True)
         turn.set(releases=replace(turn.releases, current=rollout.release, rollout=rollout))
         turn.tell("deploy", rollout.release.name, "begun", "proven", f"served well for {turn.policy.life.settle_s:g} s")
@@ -135,7 +186,8 @@ def advance(turn: Turn) -> None:
 def _notice_settings(turn: Turn) -> None:
     """Deploy a changed definition. An image that a person deployed stays, unless the settings name another one now."""
     releases, configured = turn.releases, turn.policy.configured
-    if releases.configured == configured or releases.rollout is not None or releases.asked is not None:
+    busy = releases.rollout or releases.asked or releases.canary
+    if releases.configured == configured or busy is not None:
         return
     before = releases.configured
     image = releases.current.image if before is not None and before.image == configured.image else configured.image
@@ -143,11 +195,9 @@ def _notice_settings(turn: Turn) -> None:
     _ask(turn, Asked(image), "the settings are not what runs")
 
 
-def _settled(turn: Turn, instance: Instance) -> bool:
-    rollout = turn.releases.rollout
+def _settled(turn: Turn, instance: Instance, release: Release) -> bool:
     return (
-        rollout is not None
-        and instance.spec == rollout.release.spec
+        instance.spec == release.spec
         and instance.phase is Phase.SERVING
         and turn.now - instance.since >= turn.policy.life.settle_s
         and not instance.misses
@@ -169,6 +219,8 @@ def _finish(turn: Turn, rollout: Rollout) -> None:
 
 def _close(turn: Turn) -> None:
     """With everything stopping there is nothing left to compare: what is proven is in force, the rest is dropped."""
+    if turn.releases.canary is not None:
+        cut(turn, "the operator ends the fleet")
     releases = turn.releases
     if releases.asked is None and releases.rollout is None:
         return
@@ -182,6 +234,8 @@ def undo(turn: Turn, instance: Instance, reason: str) -> bool:
 
     A rollout that goes back already goes on: its instances are started again as any others are.
     """
+    if lost_canary(turn, instance, reason):
+        return True
     rollout = turn.releases.rollout
     if rollout is None or rollout.back or instance.spec != rollout.release.spec or not turn.acting:
         return False
@@ -198,9 +252,11 @@ def undo(turn: Turn, instance: Instance, reason: str) -> bool:
 def aside(turn: Turn) -> frozenset[str]:
     """The specs whose instances do not carry the load as a matter of course: they come on top, and load moves no other.
 
-    That is the release on trial.
+    That is the release on trial, by a deploy or as a canary.
     """
-    rollout = turn.releases.rollout
+    rollout, canary = turn.releases.rollout, turn.releases.canary
+    if canary is not None:
+        return frozenset({canary.release.spec})
     return frozenset({rollout.release.spec}) if rollout and not rollout.proven else frozenset()
 
 

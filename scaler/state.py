@@ -9,8 +9,9 @@ from enum import StrEnum
 from fleet.backend import DEFAULT_WEIGHT, Backend, Phase
 from fleet.meter import Load, Window
 from fleet.registry import Happening
-from fleet.release import Release, Releases
+from fleet.release import Canary, Release, Releases
 from fleet.settings import LifeSettings, PolicySettings
+from scaler.canary_counts import Trial
 from scaler.schedule import Minimum
 
 
@@ -31,6 +32,7 @@ class Policy:
     census_s: float = 10.0
     warming_census_s: float = 2.0
     image: str = ""
+    canary_warmup_s: float = 30.0
 
     @property
     def configured(self) -> Release:
@@ -75,9 +77,13 @@ class Instance:
     trouble: str = ""
     unlisted: bool = False
 
-    def backend(self, token: int) -> Backend:
+    def backend(self, token: int, canary: Canary | None = None) -> Backend:
         """This instance as the registry lists it."""
-        return Backend(self.name, self.phase, self.url, self.weight, self.host, self.since, self.spec, token)
+        tried = canary is not None and canary.release.spec == self.spec
+        sticky = canary is not None and tried and canary.sticky
+        return Backend(
+            self.name, self.phase, self.url, self.weight, self.host, self.since, self.spec, token, tried, sticky
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +121,13 @@ class State:
     """The machine's memory.
 
     `version` grows with every change of the instances; `published` is the last one that the store took, `publishing`
-    the one under way. `minimum` was in force when last asked for, None before. `needs` holds (time, need) of the stabilisation time, falling in need. `peak` and `panic_until`
-    remember a burst. `start_failures` in a row delay the next start to `start_after`. `closing`: the operator ends
-    the fleet, everything goes. `untold` happened while nothing could be written. `unheard` are the hosts that were
-    silent when a registry that does not tell everything was taken over: what runs there may be ours without being
-    listed.
-    `releases` is None until the first term has taken stock. `generation` is the last that was published or taken over,
-    `applied` the highest that any proxy showed, whether or not it still does.
+    the one under way. `minimum` was in force when last asked for, None before. `needs` holds (time, need) of the
+    stabilisation time, falling in need. `peak` and `panic_until` remember a burst. `start_failures` in a row delay the
+    next start to `start_after`. `closing`: the operator ends the fleet, everything goes. `untold` happened while
+    nothing could be written. `unheard` are the hosts that were silent when a registry that does not tell everything
+    was taken over: what runs there may be ours without being listed. `releases` is None until the first term has taken
+    stock; `trial` is what was seen of its canary. `generation` is the last that was published or taken over, `applied`
+    the highest that any proxy showed, whether or not it still does.
     """
 
     hosts: tuple[str, ...] = ()
@@ -156,3 +162,4 @@ class State:
     untold: tuple[Happening, ...] = ()
     unheard: frozenset[str] = frozenset()
     releases: Releases | None = None
+    trial: Trial = field(default_factory=Trial)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fleet.backend import CAPACITY, ORDERED, Phase
 from fleet.registry import Change, Happening, Summary
 from fleet.release import Releases
+from scaler.canary import standing
 from scaler.messages import Effect, Look, Publish, Report, Watch
 from scaler.schedule import Minimum, minimum_at
 from scaler.state import FleetState, Instance, Policy, State
@@ -187,7 +188,7 @@ class Turn:
                 self._watch()
         if self.acting:
             if self.look:
-                self.effects.append(Look())
+                self.effects.append(Look(outcomes=self.releases.canary is not None))
             self._name_the_state()
             self._write(report=report, publish=publish)
         else:
@@ -200,7 +201,8 @@ class Turn:
         self.set(untold=())
         due = publish and state.version > state.published and state.publishing is None
         if due and state.term is not None:
-            backends = {name: instance.backend(state.term.token) for name, instance in state.instances.items()}
+            token, canary = state.term.token, self.releases.canary
+            backends = {name: instance.backend(token, canary) for name, instance in state.instances.items()}
             change = Change(backends, state.serial, self._summary(), told, state.releases)
             self.effects.append(Publish(state.version, change))
             self.set(publishing=state.version)
@@ -277,4 +279,5 @@ class Turn:
             paused=state.paused,
             manual=state.manual,
             last_order=state.last_order,
+            canary=standing(self),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from fleet.release import IMAGE_TEXT, Release, Releases
+from fleet.release import IMAGE_TEXT, MAX_SHARE, Release, Releases
 from fleet.store.fields import text
 
 if TYPE_CHECKING:
@@ -47,13 +47,22 @@ def read_releases(key: str, values: Mapping[bytes, bytes]) -> tuple[Releases | N
     wrong = next((one for one in _all(releases) if not _sound(one)), None)
     if wrong is not None:
         return None, (f"{key}: must name images, was {text(wrong.image.encode())[:80]!r}",)
+    if releases.canary is not None and not 0 < releases.canary.share <= MAX_SHARE:
+        return None, (f"{key}: a canary's share must be 1 to {MAX_SHARE} per cent, was {releases.canary.share}",)
     return releases, ()
 
 
 def _all(releases: Releases) -> tuple[Release, ...]:
     rollout = (releases.rollout.release, releases.rollout.former) if releases.rollout else ()
     asked = (Release("asked", releases.asked.image),) if releases.asked else ()
-    return (releases.current, *rollout, *asked, *(one for one in (releases.previous, releases.configured) if one))
+    canary = (releases.canary.release,) if releases.canary else ()
+    return (
+        releases.current,
+        *rollout,
+        *asked,
+        *canary,
+        *(one for one in (releases.previous, releases.configured) if one),
+    )
 
 
 def _sound(release: Release) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 from typing import TYPE_CHECKING
 
-from fleet.registry import Happening, Order, OrderKind, Summary
+from pydantic import TypeAdapter, ValidationError
+
+from fleet.registry import CanaryStanding, Happening, Order, OrderKind, Summary
 from fleet.release import IMAGE_REFERENCE, MAX_SHARE
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ SERIAL_LIMIT = 10**12
 # Above the largest `max` that the settings take.
 COUNT_LIMIT = 10_001
 
+LONGEST_REASON = 300
 EVENT_FIELDS = ("at", "kind", "subject", "before", "after", "reasons")
 
 
@@ -72,6 +76,7 @@ def summary_fields(summary: Summary, scaler: str) -> list[str]:
             "paused": int(summary.paused),
             "manual": summary.manual,
             "last_order": summary.last_order,
+            "canary": standing_text(summary.canary),
         }
     )
 
@@ -90,7 +95,28 @@ def read_summary(fields: Mapping[bytes, bytes]) -> Summary | None:
         paused=fields.get(b"paused") == b"1",
         manual=number(fields.get(b"manual"), COUNT_LIMIT),
         last_order=stream_id(fields.get(b"last_order")),
+        canary=read_standing(fields.get(b"canary")),
     )
+
+
+@cache
+def _standing() -> TypeAdapter[CanaryStanding]:
+    return TypeAdapter(CanaryStanding)
+
+
+def standing_text(standing: CanaryStanding | None) -> str | None:
+    """A canary's standing as it is stored."""
+    return None if standing is None else _standing().dump_json(standing).decode()
+
+
+def read_standing(value: object) -> CanaryStanding | None:
+    """What is stored of it; None where that says nothing sensible."""
+    if not isinstance(value, bytes):
+        return None
+    try:
+        return _standing().validate_json(value)
+    except ValidationError:
+        return None
 
 
 def stream_id(value: object) -> str:
@@ -133,6 +159,7 @@ def order_fields(order: Order) -> list[str]:
             "image": order.image or None,
             "share": order.share,
             "sticky": int(order.sticky) or None,
+            "reason": order.reason or None,
         }
     )
 
@@ -155,6 +182,7 @@ def read_order(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Order:
         image,
         share,
         share is not None and fields.get(b"sticky") == b"1",
+        text(fields.get(b"reason"))[:LONGEST_REASON] if kind == OrderKind.ABORT else "",
     )
 
 
