@@ -27,12 +27,14 @@ from fleet.haproxy_settings import HaproxySettings
 from fleet.metrics_settings import MetricsSettings
 from fleet.schedule_settings import ScheduleSettings
 from fleet.section import NotNegative, Positive, Section
+from fleet.webhook_settings import WebhookSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 DEFAULT_FILE = Path("stoker.toml")
+SECRETS = {"env", "redis_url", "profile_token", "url", "secret"}  # what no error shows the value of
 PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
@@ -244,6 +246,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     metrics: MetricsSettings = MetricsSettings()
     crashes: CrashSettings = CrashSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -340,7 +343,7 @@ def _line(path: Path | None, fault: Any) -> str:  # noqa: ANN401  # pydantic's o
     if fault["type"] == "extra_forbidden":
         return f"{where}{key} is not a setting; docs/settings.md lists them"
     rule = "must be a table" if fault["type"] == "model_type" else fault["msg"].removeprefix("Value error, ")
-    secret = isinstance(fault["input"], dict | BaseModel) or {"env", "redis_url", "profile_token"} & set(fault["loc"])
+    secret = isinstance(fault["input"], dict | BaseModel) or SECRETS & set(fault["loc"])
     shown = "" if secret else f", was {fault['input']!r}"
     return f"{where}{key}: {rule[:1].lower()}{rule[1:]}{shown}"
 

@@ -204,6 +204,35 @@ class WebPart:
         return end(process, signal.SIGTERM, LEAVE_WITHIN_S, pause)
 
 
+@dataclass(slots=True)
+class WebhooksPart:
+    """`stoker webhooks`."""
+
+    settings: Settings
+    config: Path | None = None
+    name: str = "webhooks"
+
+    def start(self, noted: Callable[[Process], None]) -> Process:
+        """Its settings come from the same file and environment as ours."""
+        config = ("--config", str(self.config)) if self.config else ()
+        argv = [sys.executable, "-P", "-m", "stoker", "webhooks", *config]
+        return launch(argv, variables(self.settings), log_path(self.settings, self.name), noted)
+
+    def ready(self, process: Process) -> str | None:
+        """At once: it waits by itself for what it needs."""
+        del process
+        return "sends messages to the receiver of webhooks.url"
+
+    def last_words(self, process: Process) -> str:
+        """The end of its log."""
+        return last_words(process, log_path(self.settings, self.name))
+
+    def end(self, process: Process, ending: Ending, pause: Callable[[float], bool]) -> bool:
+        """At once: the next one goes on where it got to."""
+        del ending
+        return end(process, signal.SIGTERM, LEAVE_WITHIN_S, pause)
+
+
 def all_parts(settings: Settings, config: Path | None) -> list[Part]:
     """In the order of their start; they end the proxy first and the data last."""
     embedded: list[Part] = [] if settings.redis_url else [ValkeyPart(settings)]
@@ -218,7 +247,7 @@ def ending_parts(settings: Settings, config: Path | None) -> list[Part]:
     """The same with all that other settings would have started: to end what an earlier run left behind."""
     from stoker.haproxy_parts import AgentPart
 
-    parts: list[Part] = [*all_parts(settings, config), WebPart(settings, config)]
+    parts: list[Part] = [*all_parts(settings, config), WebPart(settings, config), WebhooksPart(settings, config)]
     return parts if settings.proxy.kind == "haproxy" else [*parts, AgentPart(settings, config)]
 
 

@@ -17,7 +17,7 @@ from fleet.store.desk import RedisDesk
 from fleet.store.opening import open_desk
 from stoker.errors import CommandError
 from stoker.lines import happening_line
-from stoker.parts import Ending, Part, WebPart, all_parts, ending_parts, listens
+from stoker.parts import Ending, Part, WebhooksPart, WebPart, all_parts, ending_parts, listens
 from stoker.processes import Note, Process, read_note, this_process
 from stoker.signals import Signals
 
@@ -32,9 +32,9 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 STEADY_S = 60.0
 # Parts end in the opposite order of their start: no request meets a fleet that is already leaving.
-ORDER_OF_END = ("web", "proxy", "agent", "scaler", "valkey")
+ORDER_OF_END = ("web", "proxy", "agent", "scaler", "webhooks", "valkey")
 # The fleet works without these: one that cannot begin is no reason to give up.
-DISPENSABLE = frozenset({"web"})
+DISPENSABLE = frozenset({"web", "webhooks"})
 
 
 @dataclass(slots=True)
@@ -193,6 +193,9 @@ def run_up(settings: Settings, config: Path | None, say: Callable[[str], None]) 
         parts = all_parts(settings, config)
         if settings.web.enabled:
             parts += web_parts(settings, config, say)
+        if settings.webhooks.url:
+            settings.webhooks.key()  # says at once what is wrong with the secret
+            parts.append(WebhooksPart(settings, config))
         Supervisor(settings, say, signals, [Kept(part) for part in parts]).run()
 
 

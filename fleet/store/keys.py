@@ -109,6 +109,16 @@ class Keys:
         return self.crash_prefix + crash_id
 
     @property
+    def webhooks(self) -> str:
+        """How far messages about the streams of events and crashes were delivered."""
+        return self._key("webhooks")
+
+    @property
+    def webhooks_lock(self) -> str:
+        """Who delivers them, always with an end."""
+        return self._key("webhooks-lock")
+
+    @property
     def changes(self) -> str:
         """The channel on which each new generation is told."""
         return self._key("changes")

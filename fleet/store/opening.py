@@ -10,6 +10,7 @@ from fleet.errors import StoreUnavailableError
 from fleet.store.address import Address, address_of
 from fleet.store.connection import connect, connect_async
 from fleet.store.crashes import RedisCrashDesk, RedisCrashLog
+from fleet.store.deliveries import RedisDelivery
 from fleet.store.desk import RedisDesk
 from fleet.store.keys import Keys
 from fleet.store.proxy_side import RedisNoticeboard
@@ -50,6 +51,12 @@ def open_crash_desk(settings: Settings) -> RedisCrashDesk:
     """The side of those who read about crashes."""
     address, keys = _address(settings), Keys(settings.fleet, settings.app)
     return RedisCrashDesk(connect(address), address.shown, keys)
+
+
+def open_delivery(settings: Settings) -> RedisDelivery:
+    """The side of whoever delivers messages."""
+    address, keys = _address(settings), Keys(settings.fleet, settings.app)
+    return RedisDelivery(connect(address), address.shown, keys)
 
 
 def _address(settings: Settings) -> Address:
