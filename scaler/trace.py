@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
-from typing import IO, TYPE_CHECKING, Any, get_args
+from functools import cache, partial
+from io import FileIO
+from math import inf
+from typing import TYPE_CHECKING, Any, get_args
 
+import structlog
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 
@@ -19,11 +22,14 @@ from scaler.state import Policy, State
 from scaler.turn import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
 VERSION = 1
+RETRY_S = 10.0
+
+log = structlog.get_logger()
 EVENTS = {kind.__name__: kind for kind in get_args(Event)}
 
 
@@ -57,41 +63,87 @@ def event_from_json(data: dict[str, Any]) -> Event:
 
 
 class TraceFile:
-    """A trace on disk; past `limit` bytes, and at a restart, it is kept as `<name>.1` and a new one begins."""
+    """A trace on disk; past `limit` bytes, and at a restart, it is kept as `<name>.1` and a new one begins.
+
+    Where it cannot be written, such as on a full disk, the scaler goes on without: what was begun of a line is taken
+    back, and a new file begins when there is room again. Raises OSError where its folder cannot be made.
+    """
 
     def __init__(self, path: Path, policy: Policy, state: State, limit: int) -> None:
         self.path = path
         self._policy = policy
         self._limit = limit
         self._state = state
+        self._file: FileIO | None = None
+        self._size = 0
+        self._faulty = False
+        self._try_at = -inf
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._begin()
+        self._attempt(self._begin)
 
     def __call__(self, event: Event, taken: Step) -> None:
-        """Write one line; the next file begins before it where this one is full."""
-        if self._file.tell() >= self._limit:
-            self._file.close()
-            self._file = self._begin()
-        effects, notes = b",".join(map(_text, taken.effects)), json.dumps(taken.notes).encode()
-        self._file.write(b'{"event":%b,"effects":[%b],"notes":%b}\n' % (_text(event), effects, notes))
-        self._file.flush()
+        """Write one line; the next file begins before it where this one is full, or where the last try failed."""
+        if self._file is None and event.now >= self._try_at:
+            self._try_at = event.now + RETRY_S
+            self._attempt(self._begin)
+        elif self._file is not None and self._size >= self._limit:
+            self._attempt(self._begin)
+        if self._file is not None:
+            effects, notes = b",".join(map(_text, taken.effects)), json.dumps(taken.notes).encode()
+            line = b'{"event":%b,"effects":[%b],"notes":%b}\n' % (_text(event), effects, notes)
+            self._attempt(partial(self._write, line))
         self._state = taken.state
 
     def close(self) -> None:
         """End the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
-    def _begin(self) -> IO[bytes]:
-        if self.path.exists():
-            self.path.replace(self.path.with_name(self.path.name + ".1"))
-        file = self.path.open("wb")
+    def _attempt(self, write: Callable[[], None]) -> None:
+        """Say once that it cannot be written, and once that it can be again."""
+        try:
+            write()
+        except OSError as error:
+            self.close()
+            if not self._faulty:
+                log.warning("not traced until there is room", file=str(self.path), reason=str(error))
+            self._faulty = True
+        else:
+            if self._faulty:
+                log.info("traced again", file=str(self.path))
+            self._faulty = False
+
+    def _write(self, line: bytes) -> None:
+        if self._file is None:
+            return
+        written = 0
+        try:
+            while written < len(line):  # a disk may take a part, and then no more
+                written += self._file.write(memoryview(line)[written:])
+        except OSError:
+            self._file.truncate(self._size)
+            raise
+        self._size += written
+
+    def _begin(self) -> None:
+        """Begin a file; the one before it makes way only when the head of the new one is written."""
+        self.close()
         head = {
             "trace": VERSION,
             "policy": _adapter(Policy).dump_python(self._policy, mode="json"),
             "state": _adapter(State).dump_python(self._state, mode="json"),
         }
-        file.write(json.dumps(head, separators=(",", ":")).encode() + b"\n")
-        return file
+        begun = self.path.with_name(self.path.name + ".new")
+        self._file, self._size = FileIO(begun, "w"), 0
+        try:
+            self._write(json.dumps(head, separators=(",", ":")).encode() + b"\n")
+            if self.path.exists():
+                self.path.replace(self.path.with_name(self.path.name + ".1"))
+            begun.replace(self.path)
+        except OSError:
+            begun.unlink(missing_ok=True)
+            raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from fleet.settings import LifeSettings, PolicySettings
 from scaler.course import Course, Faults, steps
@@ -18,6 +21,7 @@ from scaler.trace import TraceFile, event_from_json, replay
 from tests.scaler.builders import APP, SPEC
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 POLICY = Policy(APP, SPEC, PolicySettings(), LifeSettings())
@@ -162,3 +166,71 @@ def test_a_replayed_event_is_the_event(tmp_path: Path) -> None:
     first = next(again.event for again in replay(path) if isinstance(again.event, Tick))
     assert first.sighting is not None
     assert replace(first, now=0.0) == Tick(0.0, first.sighting, renewed_at=0.0)
+
+
+def traced(trace: TraceFile, *at: float) -> None:
+    for now in at:
+        event = StopFailed(now, "web1", "x" * 2000)
+        trace(event, step(POLICY, State(), event))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if subprocess.run(options, check=False, capture_output=True).returncode:
+        pytest.skip("nobody but root can mount a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.live
+def test_on_a_full_disk_the_scaler_goes_on_and_nothing_is_half_written(small_disk: Path) -> None:
+    path = small_disk / "scaler.trace"
+    trace = TraceFile(path, POLICY, State(), 10**9)
+    with capture_logs() as logs:
+        traced(trace, *range(100, 160))
+    assert [("not traced until there is room", "warning")] == [(one["event"], one["log_level"]) for one in logs]
+    assert path.read_bytes().endswith(b"\n")
+    kept = [again.event.now for again in replay(path)]
+    assert list(range(100, 100 + len(kept))) == kept
+    assert len(kept) > 5
+    assert {"scaler.trace"} == {file.name for file in small_disk.iterdir()}
+    with capture_logs() as logs:
+        path.unlink()
+        traced(trace, 165, 175, 176)
+        trace.close()
+    assert ["traced again"] == [one["event"] for one in logs]
+    assert 176.0 == list(replay(path))[-1].event.now
+
+
+@pytest.mark.live
+def test_a_disk_that_is_full_from_the_start_stops_no_scaler(small_disk: Path) -> None:
+    (small_disk / "other").write_bytes(b"x" * 60_000)
+    with pytest.raises(OSError, match="No space left"), (small_disk / "rest").open("wb", buffering=0) as rest:
+        while True:
+            rest.write(b"x" * 4096)
+    path = small_disk / "scaler.trace"
+    with capture_logs() as logs:
+        trace = TraceFile(path, POLICY, State(), 10**9)
+        traced(trace, 100, 101, 102)
+        (small_disk / "other").unlink()
+        traced(trace, 103, 111, 112)
+        trace.close()
+    assert ["not traced until there is room", "traced again"] == [one["event"] for one in logs]
+    assert [111.0, 112.0] == [again.event.now for again in replay(path)]
+
+
+def test_a_file_that_was_taken_away_ends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "traces" / "scaler.trace"
+    trace = TraceFile(path, POLICY, State(), 3000)
+    with capture_logs() as logs:
+        shutil.rmtree(path.parent)
+        traced(trace, 100, 101, 102)
+    assert ["not traced until there is room"] == [one["event"] for one in logs]
+    path.parent.mkdir()
+    traced(trace, 120)
+    trace.close()
+    assert [120.0] == [again.event.now for again in replay(path)]
