@@ -182,6 +182,8 @@ def _fleet(state: State) -> Iterator[Metric]:
     for pair, count in there.items():
         instances.add_metric(pair, count)
     yield instances
+    serving = sum(count for (phase, _), count in there.items() if phase == Phase.SERVING)
+    yield _gauge("stoker_instances_serving", "How many serve.", serving)
     yield _gauge("stoker_instances_desired", "How many should serve.", state.desired)
     yield _gauge("stoker_generation", "The last generation published.", state.generation)
     yield _gauge("stoker_paused", "1 while desired is frozen by order.", state.paused)

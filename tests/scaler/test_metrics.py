@@ -73,6 +73,7 @@ def fleet_of(count: int) -> Watched:
 def test_instances_are_told_by_phase_and_definition() -> None:
     machine = fleet_of(2)
     assert machine.value("stoker_instances", phase="serving", spec=SPEC) == 2
+    assert machine.value("stoker_instances_serving") == 2
     assert machine.value("stoker_instances_desired") == 2
     assert machine.value("stoker_instances_max") == 10
 
