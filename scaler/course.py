@@ -42,7 +42,9 @@ class Faults:
 class Course:
     """A simulated run: the traffic (requests a second at a time), how the app behaves, what goes wrong.
 
-    `carries_rps` is what one instance really can answer; what is above it piles up in flight. At `close_at` the
+    `carries_rps` is what one instance really can answer; what is above it piles up in flight. While a canary is tried
+    requests fail by chance, at the rates `errors` and `canary_errors`, and its own take `canary_slower` times as long;
+    `seed` repeats the chance. At `close_at` the
     operator ends the fleet.
     """
 
@@ -57,6 +59,10 @@ class Course:
     faults: Faults = field(default_factory=Faults)
     orders: tuple[tuple[float, Order], ...] = ()
     close_at: float | None = None
+    errors: float = 0.0
+    canary_errors: float = 0.0
+    canary_slower: float = 1.0
+    seed: int = 0
 
 
 def within(at: float, spans: tuple[Span, ...]) -> bool:

@@ -9,6 +9,7 @@ from fleet.backend import Phase
 from fleet.registry import BackendCounters, ProxyReading, Sighting, detail_of
 from scaler.course import Course, within
 from scaler.simulated_hosts import SimulatedHosts
+from scaler.simulated_outcomes import SimulatedOutcomes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,10 @@ class SimulatedTraffic:
     _refused: dict[str, float] = field(default_factory=dict)
     _draining_since: dict[str, float] = field(default_factory=dict)
     _forgotten: set[str] = field(default_factory=set)
+    _outcomes: SimulatedOutcomes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._outcomes = SimulatedOutcomes(self.course)
 
     def forget(self, proxy: str) -> None:
         """List a silent proxy no longer."""
@@ -45,6 +50,7 @@ class SimulatedTraffic:
         rate, span = self.course.rps(now), now - self._until
         if span > 0:
             self._advance(serving, rate, span, now)
+            self._outcomes.add(registry, rate * span)
         faults, proxies = self.course.faults, range(self.course.proxies)
         silent = [number for number, at in faults.proxy_silent if within(now, (at,))] if faults.proxy_silent else []
         readings = tuple(
@@ -55,7 +61,7 @@ class SimulatedTraffic:
         missing = tuple(_name(number) for number in proxies if number in silent)
         told = tuple(replace(reading, backends=None) for reading in readings) if detail else readings
         silent_ones = tuple(proxy for proxy in missing if proxy not in self._forgotten)
-        return Sighting(told, silent_ones, detail=detail_of(readings) if detail else None)
+        return Sighting(told, silent_ones, detail=detail_of(readings, outcomes=True) if detail else None)
 
     def _advance(self, serving: list[str], rate: float, span: float, now: float) -> None:
         self._until = now
@@ -91,9 +97,17 @@ class SimulatedTraffic:
 
     def _by_backend(self, serving: list[str], in_flight: float, share: float) -> dict[str, BackendCounters]:
         each = int(in_flight) // len(serving) if serving else 0
-        return {
-            name: BackendCounters(in_flight=each, refused=int(self._refused.get(name, 0.0) * share)) for name in serving
-        }
+        found = {}
+        for name in serving:
+            ended = self._outcomes.counters(name)
+            found[name] = BackendCounters(
+                arrivals=each + int(ended.arrivals * share),
+                errors=int(ended.errors * share),
+                refused=int(self._refused.get(name, 0.0) * share),
+                in_flight=each,
+                busy_ms=int(ended.busy_ms * share),
+            )
+        return found
 
 
 def _name(number: int) -> str:

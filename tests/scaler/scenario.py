@@ -12,6 +12,8 @@ Script lines, in seconds since the start and in any order; `#` begins a comment:
     store gone from 40 until 50 | store wiped at 40
     proxy 2 silent from 40 until 90 | host b silent from 40 until 90
     scale 3 at 40 | auto at 60 | pause at 40 | resume at 60
+    canary v2 10 at 40 | promote at 60 | abort at 60
+    errors 0.01 | canary errors 0.2 | canary slower 3
     deploy v2 at 40 | rollback at 60 | image v2 stuck | image v2 ends after 3 | image v2 unknown
     close at 40 | kill scaler at 40
 """
@@ -88,9 +90,9 @@ class Script:
         number = f"{round(float(at) * 1000)}-{len(self.orders) + 1}"
         self.orders.append((float(at), Order(kind, None if count is None else int(count), number)))
 
-    def deploy(self, image: str, at: str) -> None:
+    def deploy(self, image: str, at: str, share: int | None = None) -> None:
         number = f"{round(float(at) * 1000)}-{len(self.orders) + 1}"
-        self.orders.append((float(at), Order(OrderKind.DEPLOY, id=number, image=image)))
+        self.orders.append((float(at), Order(OrderKind.DEPLOY, id=number, image=image, share=share)))
 
     def image(self, image: str, fault: str) -> None:
         key = f"{fault}_images"
@@ -138,9 +140,13 @@ LINES: tuple[tuple[str, Callable[..., None]], ...] = (
     (rf"host (\w+) silent {SPAN}", lambda it, host, begin, end: it.listed("host_silent", (host, _span(begin, end)))),
     (rf"scale ([0-9]+) at {NUMBER}", lambda it, count, at: it.order(OrderKind.SCALE, at, count)),
     (rf"deploy (\w+) at {NUMBER}", Script.deploy),
+    (rf"canary (\w+) ([0-9]+) at {NUMBER}", lambda it, image, share, at: it.deploy(image, at, int(share))),
+    (rf"errors {NUMBER}", lambda it, rate: it.course.update(errors=float(rate))),
+    (rf"canary errors {NUMBER}", lambda it, rate: it.course.update(canary_errors=float(rate))),
+    (rf"canary slower {NUMBER}", lambda it, factor: it.course.update(canary_slower=float(factor))),
     (r"image (\w+) (stuck|unknown)", Script.image),
     (rf"image (\w+) ends after {NUMBER}", lambda it, image, s: it.keyed("exiting_images", image, float(s))),
-    (rf"(auto|pause|resume|rollback) at {NUMBER}", lambda it, kind, at: it.order(OrderKind(kind), at)),
+    (rf"(auto|pause|resume|rollback|promote|abort) at {NUMBER}", lambda it, kind, at: it.order(OrderKind(kind), at)),
     (rf"close at {NUMBER}", lambda it, at: it.course.update(close_at=float(at))),
     (rf"kill scaler at {NUMBER}", lambda it, at: it.listed("killed", float(at))),
 )
