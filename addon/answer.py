@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mitmproxy.http import Response
 
-from addon.forward import splits
+from addon.ambiguity import ambiguity
 from fleet.reserved import is_reserved
 
 if TYPE_CHECKING:
@@ -15,13 +15,19 @@ if TYPE_CHECKING:
 RETRY_AFTER_S = 2
 
 
-def refusal(request: RequestData) -> Response | None:
+def refusal(request: RequestData, *, http2: bool) -> Response | None:
     """The answer to a request that is never forwarded; None for all others."""
-    if splits(request):
-        return _answer(request, 400, "a header, the path or the method holds a character that would split the request")
+    fault = ambiguity(request, http2=http2)
+    if fault is not None:
+        return _answer(request, 400, f"the request can be read in two ways: {fault}")
     if is_reserved(request.path):
         return _answer(request, 404, "nothing is here")
     return None
+
+
+def mismatched(request: RequestData) -> Response:
+    """The answer to a body that is not as long as was said."""
+    return _answer(request, 400, "the body is not as long as its head says")
 
 
 def unavailable(request: RequestData) -> Response:

@@ -1,4 +1,4 @@
-"""What a proxy does to a request's head: refuse what could be smuggled, drop what a client may not say, add ours."""
+"""What a proxy does to a request's head: drop what a client may not say, and what is for this proxy alone; add ours."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import ipaddress
 import re
 import secrets
 from functools import lru_cache
-from itertools import chain, count
+from itertools import count
 from random import random
 from typing import TYPE_CHECKING
+
+from fleet.reserved import FORWARDING, HOP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,18 +20,11 @@ if TYPE_CHECKING:
 SMALL = 65_536
 REQUEST_HEADER = b"X-Stoker-Request"
 PRIVATE = (b"x-forwarded-", b"x-request-id", b"x-stoker-")
+# A connection is ours, so what a client says of it is not passed on; a websocket alone may switch to another protocol.
+CONNECTION = (b"connection", b"upgrade")
+CLAIMS = frozenset(name.encode() for name in FORWARDING)
+NEVER = frozenset(name.encode() for name in HOP)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-# CR, LF and NUL split a head. A space, too, does so in a path or an authority, where HTTP/2 alone could carry it.
-SPLITTING = re.compile(rb"[\r\n\0]")
-SPLITTING_LINE = re.compile(rb"[\0-\x20\x7f]")
-
-
-def splits(request: RequestData) -> bool:
-    """Whether a header, the path, the authority or the method would split the head when it is written as HTTP/1."""
-    return (
-        SPLITTING.search(b"".join(chain.from_iterable(request.headers.fields))) is not None
-        or SPLITTING_LINE.search(b"".join((request.path, request.authority, request.method))) is not None
-    )
 
 
 class RequestIds:
@@ -113,19 +108,30 @@ def _sift(
     """What passes, and apart from it what the client gave of the headers that we set, with its Host."""
     kept: list[tuple[bytes, bytes]] = []
     given: dict[bytes, bytes] = {}
+    hops: dict[bytes, bytes] = {}
     for field in fields:
         name = field[0].lower()
         if name.startswith(PRIVATE):
             if not name.startswith(b"x-stoker-"):
                 _collect(given, name, field[1])
-            continue
-        # Most apps read X_Forwarded_For as X-Forwarded-For, so it must not pass either.
-        if (b"_" in name and name.replace(b"_", b"-").startswith(PRIVATE)) or (name == b"forwarded" and not believed):
-            continue
-        if name == b"host":
-            given.setdefault(name, field[1])
-        kept.append(field)
+        elif name in CONNECTION:
+            _collect(hops, name, field[1])
+        # Most apps read X_Forwarded_For as X-Forwarded-For, some X.Forwarded.For, too.
+        elif name.replace(b"-", b"").isalnum() and name not in NEVER and (believed or name not in CLAIMS):
+            if name == b"host":
+                given.setdefault(name, field[1])
+            kept.append(field)
+    if hops:
+        kept += _connection(hops)
     return kept, given
+
+
+def _connection(hops: dict[bytes, bytes]) -> Sequence[tuple[bytes, bytes]]:
+    """Of what a client says about its connection that which mitmproxy acts upon, and which names no other header."""
+    if (upgrade := hops.get(b"upgrade", b"")).lower() == b"websocket":
+        return (b"Connection", b"Upgrade"), (b"Upgrade", upgrade)
+    words = {word.strip() for word in hops.get(b"connection", b"").lower().split(b",")}
+    return [(b"Connection", word) for word in (b"close", b"keep-alive") if word in words][:1]
 
 
 def _collect(given: dict[bytes, bytes], name: bytes, value: bytes) -> None:

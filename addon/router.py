@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from addon.answer import refusal, unavailable
+from addon.answer import mismatched, refusal, unavailable
 from addon.forward import is_large
 from fleet.canary_cookie import set_cookie, side_of, value_of
 from fleet.crash import Symptom
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterable
 
     from mitmproxy.connection import Client
     from mitmproxy.http import HTTPFlow, Response
@@ -36,7 +36,7 @@ class Router:
         """Choose the backend. What is returned is awaited; it is None unless the request is held."""
         if flow.error is not None:
             return None
-        answer = refusal(flow.request.data)
+        answer = refusal(flow.request.data, http2=flow.client_conn.alpn == b"h2")
         if answer is not None:
             _refuse(flow, answer)
             return None
@@ -50,6 +50,22 @@ class Router:
             return _hold(plane, flow, token)
         _send(plane, flow, upstream)
         return None
+
+    def request(self, flow: HTTPFlow) -> None:
+        """The body has come, or was streamed to its end: say of an HTTP/2 one what an HTTP/1 backend must know."""
+        data = flow.request.data
+        if data.http_version != b"HTTP/2.0":
+            return
+        # mitmproxy has no way to send them.
+        data.trailers = None
+        if data.content is None or flow.response is not None:
+            return
+        length = data.headers.get("content-length")
+        if length is None:
+            # There was no body: a streamed one has no content here.
+            data.headers.pop("transfer-encoding", None)
+        elif int(length) != len(data.content):
+            flow.response = mismatched(data)
 
     def responseheaders(self, flow: HTTPFlow) -> None:
         """Stream the answer unless it is small; the request leaves its step of held ones."""
@@ -116,8 +132,18 @@ def _send(plane: Plane, flow: HTTPFlow, upstream: Upstream) -> None:
     data.host, data.port = upstream.address
     if data.authority and not request.is_http2:
         data.authority = b""
-    request.stream = is_large(data.headers.fields)
+    if request.is_http2 and "content-length" not in data.headers:
+        # mitmproxy would write a body of unknown length as it is, and its bytes would be the backend's next request.
+        data.headers["transfer-encoding"] = "chunked"
+        request.stream = _chunks
+    else:
+        request.stream = is_large(data.headers.fields)
     plane.forwarder.rewrite(data, client.peername[0], b"https" if client.tls_established else b"http")
+
+
+def _chunks(data: bytes) -> Iterable[bytes]:
+    """What came, without empty pieces: mitmproxy writes one as the chunk that ends the body."""
+    return (data,) if data else ()
 
 
 def _cookies(flow: HTTPFlow) -> bytes:

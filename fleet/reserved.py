@@ -1,4 +1,4 @@
-"""The paths that are Stoker's own. A data plane answers 404 to a client that asks for one, and forwards it never."""
+"""What a client may not say: Stoker's own paths, which are answered 404, and headers, which are never forwarded."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ _NAME = "(_|%5[fF]){2}(s|%73)(t|%74)(o|%6[fF])(k|%6[bB])(e|%65)(r|%72)"
 PATTERN = f"^([^?#]*{_SLASH}{_DOT}{{2}})?({_SLASH}+{_DOT})*{_SLASH}+{_NAME}({_SLASH}|[?#;]|$)"
 # Whatever matches holds one of these, which is quicker to ask.
 HINTS = ("__stoker", "%")
+
+# By these, beside X-Forwarded-* and X-Request-Id, proxies tell an app who asks and for what, and some apps believe it.
+FORWARDING = (
+    *("forwarded", "forwarded-for", "x-forwarded", "x-real-ip", "client-ip", "x-client-ip", "true-client-ip"),
+    *("x-cluster-client-ip", "x-original-host", "x-original-url", "x-rewrite-url", "x-scheme"),
+)
+# These are for the next hop alone; and a CGI reads Proxy as the variable HTTP_PROXY.
+HOP = ("keep-alive", "proxy-connection", "http2-settings", "proxy")
 
 _matches = re.compile(PATTERN.encode()).match
 _NAMED, _ENCODED = (hint.encode() for hint in HINTS)

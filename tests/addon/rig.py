@@ -10,7 +10,7 @@ import sys
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fleet.backend import Backend as Entry
 from fleet.backend import Phase
@@ -24,8 +24,6 @@ from tests.valkey import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from tests.addon.backends import Backend
-    from tests.addon.crash_app import CrashApp
 
 MAIN = Path(__file__).resolve().parents[2] / "addon" / "main.py"
 MITMDUMP = Path(sys.executable).with_name("mitmdump")
@@ -62,6 +60,16 @@ class Fleet:
         return next((each for each in self.desk.status().sighting.readings if each.id == proxy), None)
 
 
+class Named(Protocol):
+    """What can be put into a registry."""
+
+    name: str
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+
+
 @dataclass
 class Proxy:
     """A running mitmdump."""
@@ -72,7 +80,7 @@ class Proxy:
     fleet: Fleet
     id: str
 
-    async def serve(self, *backends: Backend | CrashApp, weights: tuple[int, ...] = (), **phases: Phase) -> None:
+    async def serve(self, *backends: Named, weights: tuple[int, ...] = (), **phases: Phase) -> None:
         """Let these be the fleet, serving unless said otherwise, and wait until the proxy has applied it."""
         self.fleet.entries = {
             each.name: Entry(each.name, phases.get(each.name, Phase.SERVING), each.url, weight)

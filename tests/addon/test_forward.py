@@ -3,12 +3,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mitmproxy.http import Headers, Request
 from mitmproxy.test import tutils
 
-from addon.forward import Forwarder, is_large, splits
+from addon.forward import Forwarder, is_large
 
 
 def request(*fields: tuple[bytes, bytes], **parts: bytes) -> Request:
@@ -97,20 +95,36 @@ def test_other_headers_pass_as_they_are_and_in_order() -> None:
     assert asked.headers.fields[:4] == ((b"Host", b"a"), (b"Cookie", b"1"), (b"X-Other", b"2"), (b"cookie", b"3"))
 
 
-@given(st.sampled_from([b"\r", b"\n", b"\0"]), st.binary(max_size=5), st.binary(max_size=5), st.booleans())
-def test_a_header_with_a_character_that_splits_is_found(bad: bytes, before: bytes, after: bytes, in_name: bool) -> None:  # noqa: FBT001
-    text = before + bad + after
-    assert splits(request((text, b"x") if in_name else (b"x", text)).data)
+@pytest.mark.parametrize(
+    "name", [b"X_Real_Ip", b"X.Stoker.Profile", b"Client-Ip", b"forwarded", b"X-Scheme", b"Proxy", b"api_key"]
+)
+def test_no_other_name_says_for_a_stranger_who_asks_and_for_what(name: bytes) -> None:
+    assert name.lower() not in seen(Forwarder(()), (name, b"6.6.6.6"))
 
 
-@pytest.mark.parametrize("part", ["path", "authority", "method"])
-@pytest.mark.parametrize("text", [b"/a\r\nb", b"/a b", b"/a\0", b"/a\tb"])
-def test_a_request_line_that_would_split_is_found(part: str, text: bytes) -> None:
-    assert splits(request(**{part: text}).data)
+def test_a_trusted_proxy_may_say_it_but_never_under_a_name_of_two_readings() -> None:
+    after = seen(Forwarder(("10.0.0.0/8",)), (b"X-Real-Ip", b"1"), (b"X_Real_Ip", b"2"), (b"Proxy", b"3"))
+    assert (b"1", None, None) == tuple(after.get(name) for name in (b"x-real-ip", b"x_real_ip", b"proxy"))
 
 
-def test_an_ordinary_request_does_not_split() -> None:
-    assert not splits(tutils.treq().data)
+@pytest.mark.parametrize(
+    ("said", "passed"),
+    [
+        ({b"Connection": b"Keep-Alive, X-Request-Id"}, {b"connection": b"keep-alive"}),
+        ({b"Connection": b"close , x"}, {b"connection": b"close"}),
+        ({b"Connection": b"Upgrade", b"Upgrade": b"h2c"}, {}),
+        ({b"Connection": b"Upgrade", b"Upgrade": b"h2c, websocket"}, {}),
+        (
+            {b"Connection": b"x, Upgrade", b"Upgrade": b"WebSocket"},
+            {b"connection": b"Upgrade", b"upgrade": b"WebSocket"},
+        ),
+    ],
+)
+def test_of_a_clients_words_about_its_connection_only_what_we_act_upon_passes(
+    said: dict[bytes, bytes], passed: dict[bytes, bytes]
+) -> None:
+    after = seen(Forwarder(()), *said.items())
+    assert passed == {name: value for name, value in after.items() if name in {b"connection", b"upgrade"}}
 
 
 @pytest.mark.parametrize(
