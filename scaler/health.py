@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Phase, instance_number
 from scaler.messages import Counted, Found, Outcome, Probed
-from scaler.rollout import undo
+from scaler.rollout import on_trial, undo
 from scaler.state import Instance
 from scaler.transitions import Signal
 
@@ -25,7 +25,9 @@ def probed(turn: Turn, event: Probed) -> None:
     if instance is None:
         turn.notes.append(f"late: probe of {event.name}, which is not known")
     elif instance.phase is Phase.WARMING:
-        if event.outcome is Outcome.READY:
+        if on_trial(turn, instance):
+            _try(turn, instance, event)
+        elif event.outcome is Outcome.READY:
             turn.move(event.name, Signal.READY, f"ready after {turn.now - instance.born:.1f} s", trouble="")
         elif instance.trouble != event.detail:
             turn.put(replace(instance, trouble=event.detail))
@@ -33,6 +35,18 @@ def probed(turn: Turn, event: Probed) -> None:
         _judge(turn, instance, event)
     else:
         turn.notes.append(f"late: probe of {event.name}, which is {instance.phase}")
+
+
+def _try(turn: Turn, instance: Instance, event: Probed) -> None:
+    """Have one on trial answer well for a while before it gets requests: what dies young then loses none."""
+    match event.outcome:
+        case Outcome.READY:
+            ready_at = turn.now if instance.ready_at is None else instance.ready_at
+            turn.put(replace(instance, ready_at=ready_at, refused=0, trouble=""))
+        case Outcome.REFUSED if instance.ready_at is not None:
+            refuse(turn, instance, 1)
+        case _:
+            turn.put(replace(instance, ready_at=None, trouble=event.detail))
 
 
 def _judge(turn: Turn, instance: Instance, event: Probed) -> None:
@@ -105,6 +119,7 @@ def overdue(turn: Turn) -> None:
         if instance.deadline is not None
         and instance.deadline <= turn.now
         and not (instance.phase is Phase.DRAINING and instance.generation is None)  # no proxy can know of it yet
+        and not (instance.ready_at is not None and on_trial(turn, instance))  # ready; it is only watched
     ]
     for instance in late:
         reason = f"{instance.phase} for {turn.now - instance.since:.0f} s"

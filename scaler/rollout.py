@@ -1,6 +1,7 @@
 """From one release to the next: asked for, resolved, tried by one instance, proven, done; or undone.
 
 Until a new release is proven the former one carries the load and follows it; the one instance on trial comes on top.
+It has to answer its probes for `settle_s` before it gets requests, and to serve for as long before others go.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from fleet.release import Asked, Release, Releases, Rollout
 from scaler.canary import begin_canary, cut, end_trial, lost_canary
 from scaler.canary_counts import Trial
 from scaler.messages import Resolve, Resolved
+from scaler.transitions import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -174,6 +176,10 @@ def advance(turn: Turn) -> None:
     rollout = turn.releases.rollout
     if rollout is None:
         return
+    for instance in list(_capacity(turn)):
+        if instance.phase is Phase.WARMING and _answered_long(turn, instance):
+            reason = f"ready after {turn.now - instance.born:.1f} s, of those {turn.policy.life.settle_s:g} s watched"
+            turn.move(instance.name, Signal.READY, reason, trouble="")
     if not rollout.proven and any(_settled(turn, instance, rollout.release) for instance in _capacity(turn)):
         rollout = replace(rollout, proven=True)
         turn.set(releases=replace(turn.releases, current=rollout.release, rollout=rollout))
@@ -193,6 +199,21 @@ def _notice_settings(turn: Turn) -> None:
     image = releases.current.image if before is not None and before.image == configured.image else configured.image
     turn.set(releases=replace(releases, configured=configured))
     _ask(turn, Asked(image), "the settings are not what runs")
+
+
+def on_trial(turn: Turn, instance: Instance) -> bool:
+    """Whether it is of a release that is not proven."""
+    rollout = turn.releases.rollout
+    return rollout is not None and not rollout.proven and instance.spec == rollout.release.spec
+
+
+def _answered_long(turn: Turn, instance: Instance) -> bool:
+    """Whether it answered well for long enough to get requests; one that is no longer on trial need not."""
+    if instance.ready_at is None:
+        return False
+    return not instance.refused and (
+        not on_trial(turn, instance) or turn.now - instance.ready_at >= turn.policy.life.settle_s
+    )
 
 
 def _settled(turn: Turn, instance: Instance, release: Release) -> bool:

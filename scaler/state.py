@@ -57,7 +57,7 @@ class Instance:
     version that set the phase; `generation` the one that published it, None until then; `acted` whether the act of
     the phase (start, stop) was emitted. `refused` and `misses` count probes in a row that were refused, or went
     unanswered or were answered badly. `unlisted`: it was adopted without the registry, so that requests may be in
-    flight on it though it did not serve yet.
+    flight on it though it did not serve yet. `ready_at`: one on trial answers its probes well since then.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Instance:
     misses: int = 0
     trouble: str = ""
     unlisted: bool = False
+    ready_at: float | None = None
 
     def backend(self, token: int, canary: Canary | None = None) -> Backend:
         """This instance as the registry lists it."""
