@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from prometheus_client import ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 
-from fleet.exposition import CONTENT_TYPE, exposition
+from fleet.exposition import CONTENT_TYPE, Column, exposition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +45,7 @@ class Health:
 class Source(Protocol):
     """A part that can be asked, from any thread, at any time."""
 
-    def collect(self) -> Iterable[Metric]:
+    def collect(self) -> Iterable[Metric | Column]:
         """What it knows now; nothing is prepared while nobody asks."""
 
     def health(self) -> Health:
@@ -89,7 +89,7 @@ class Window:
             case _:
                 return _plain(HTTPStatus.NOT_FOUND, f"here are {PATHS}")
 
-    def _metrics(self) -> Iterator[Metric]:
+    def _metrics(self) -> Iterator[Metric | Column]:
         build = GaugeMetricFamily("stoker_build_info", "Always 1; which part this is.", labels=("part", "version"))
         build.add_metric((self.part, self.version), 1)
         yield build

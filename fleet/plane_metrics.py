@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from fleet.exporter import Health
+from fleet.exposition import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,7 +48,7 @@ class PlaneMetrics:
             return Health(good=False, why="not ready: no snapshot of the fleet is applied yet")
         return Health(good=True, why=f"ready: generation {self._presence.generation} is applied")
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Metric | Column]:
         """Counters and gauges are at most as old as the last report."""
         presence, reading = self._presence, self._presence.reading
         yield GaugeMetricFamily("stoker_store_reachable", "1 where the store answered last time.", presence.reachable)
@@ -81,19 +83,20 @@ def _totals(reading: ProxyReading) -> Iterator[Metric]:
     yield GaugeMetricFamily("stoker_proxy_held_requests", "Waiting for a backend.", reading.held)
 
 
-def _by_backend(backends: Mapping[str, BackendCounters]) -> Iterator[Metric]:
+BY_BACKEND: tuple[tuple[str, Literal["counter", "gauge"], str, Callable[[BackendCounters], float]], ...] = (
+    ("stoker_proxy_backend_requests_total", "counter", "Requests sent there.", attrgetter("arrivals")),
+    ("stoker_proxy_backend_errors_total", "counter", "5xx and broken answers.", attrgetter("errors")),
+    (
+        "stoker_proxy_backend_request_seconds_total",
+        "counter",
+        "Time that all ended requests took together.",
+        lambda one: one.busy_ms / 1000,
+    ),
+    ("stoker_proxy_backend_in_flight_requests", "gauge", "Not ended there.", attrgetter("in_flight")),
+)
+
+
+def _by_backend(backends: Mapping[str, BackendCounters]) -> Iterator[Column]:
     """Of those that the plane still knows, so that series end with their instance."""
-    label = ("backend",)
-    arrivals = CounterMetricFamily("stoker_proxy_backend_requests", "Requests sent there.", labels=label)
-    errors = CounterMetricFamily("stoker_proxy_backend_errors", "5xx and broken answers.", labels=label)
-    busy = CounterMetricFamily(
-        "stoker_proxy_backend_request_seconds", "Time that all ended requests took together.", labels=label
-    )
-    in_flight = GaugeMetricFamily("stoker_proxy_backend_in_flight_requests", "Not ended there.", labels=label)
-    for name, one in backends.items():
-        own = (name,)
-        arrivals.add_metric(own, one.arrivals)
-        errors.add_metric(own, one.errors)
-        busy.add_metric(own, one.busy_ms / 1000)
-        in_flight.add_metric(own, one.in_flight)
-    yield from (arrivals, errors, busy, in_flight)
+    for name, kind, words, value in BY_BACKEND:
+        yield Column(name, kind, words, "backend", {backend: value(one) for backend, one in backends.items()})

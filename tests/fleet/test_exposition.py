@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Histogram, Metric, generate_lat
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
-from fleet.exposition import exposition
+from fleet.exposition import Column, exposition
 
 COMMON = {"fleet": "stoker", "app": "web"}
 
@@ -45,9 +45,19 @@ def test_the_same_comes_out_as_from_the_library() -> None:
     assert theirs == [line.replace('app="web",', "").replace('{app="web"}', "") for line in mine.decode().splitlines()]
 
 
+def test_a_column_is_written_as_the_librarys_metric_of_the_same_values() -> None:
+    values = {"web1": 3, "web2": 0.25, 'we"b\\3\n': 1e18}
+    counter = CounterMetricFamily("stoker_things", "Things.", labels=("name",))
+    for name, value in values.items():
+        counter.add_metric((name,), value)
+    column = Column("stoker_things_total", "counter", "Things.", "name", values)
+    assert read(exposition([counter], COMMON)) == read(exposition([column], COMMON))
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_label_of_any_text_is_read_back(label: str) -> None:
-    assert [(COMMON | {"name": label}, 1.0)] == read(exposition([one_gauge(label)], COMMON))["stoker_thing"]
+    for metric in (one_gauge(label), Column("stoker_thing", "gauge", "A thing.", "name", {label: 1})):
+        assert [(COMMON | {"name": label}, 1.0)] == read(exposition([metric], COMMON))["stoker_thing"]
 
 
 def test_a_lone_surrogate_does_not_break_the_page() -> None:
