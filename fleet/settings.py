@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings import SettingsError as NotParsedError
 
 from fleet.backend import APP_NAME, HOST_NAME
+from fleet.canary_settings import AlertSettings, CanarySettings
 from fleet.crash_settings import MIDDLEWARE_VARIABLES, CrashSettings, ProfileToken, read_token
 from fleet.errors import SettingsError
 from fleet.haproxy_settings import HaproxySettings
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_FILE = Path("stoker.toml")
-SECRETS = {"env", "redis_url", "profile_token", "url", "secret"}  # what no error shows the value of
+SECRETS = {"env", "redis_url", "profile_token", "url", "secret", "token"}  # what no error shows the value of
 PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
@@ -247,6 +248,8 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     crashes: CrashSettings = CrashSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    canary: CanarySettings = CanarySettings()
+    alerts: AlertSettings = AlertSettings()
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

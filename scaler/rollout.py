@@ -30,7 +30,10 @@ def order_release(turn: Turn, order: Order) -> None:
     """Carry out a person's order about releases, or say in its event why not."""
     releases = turn.releases
     name = order.image or (releases.previous.name if order.kind is OrderKind.ROLLBACK and releases.previous else "")
-    if refused := _refusal(turn, order):
+    refused = _refusal(turn, order)
+    if refused and order.reason:  # an alert that comes again and again is not told again and again
+        turn.notes.append(f"order {order.id}: {refused}")
+    elif refused:
         turn.tell("deploy", name, "", "refused", f"order {order.id}", refused)
     elif order.kind is OrderKind.PROMOTE:
         _promote(turn, order)

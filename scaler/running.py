@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +17,7 @@ from fleet.store.opening import open_registry
 from scaler.actuators.definition import definition_hash
 from scaler.actuators.opening import open_actuator
 from scaler.actuators.probe import Prober, probe_once
+from scaler.alerts import hearing
 from scaler.definitions import Definitions
 from scaler.driver import drive
 from scaler.hands import Hands
@@ -57,6 +59,7 @@ def policy_of(settings: Settings) -> Policy:
         census_s=census_s,
         warming_census_s=census_s if plays else min(WARMING_CENSUS_S, census_s),
         image=image,
+        canary_warmup_s=settings.canary.warmup_s,
     )
 
 
@@ -102,7 +105,8 @@ def run_scaler(settings: Settings, *, shadow: bool = False) -> None:
     world.start()
     metrics = Metrics(policy, clock.now, world, trace)
     try:
-        with exporting(settings, "scaler", settings.metrics.scaler_port, metrics, log.warning):
+        heard = nullcontext() if shadow else hearing(settings, log.warning)
+        with exporting(settings, "scaler", settings.metrics.scaler_port, metrics, log.warning), heard:
             drive(policy, State(), metrics, metrics)
     finally:
         world.close()
