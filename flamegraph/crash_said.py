@@ -57,7 +57,8 @@ def said_of(document: CrashDocument, profile: Profile) -> list[str]:
 
 
 def _request(document: CrashDocument) -> list[str]:
-    status = "no status" if document.status is None else str(document.status)
+    # Where an exception left the app, the server has answered for it, and only the proxy saw how.
+    status = document.proxy.get("status", "no status") if document.status is None else str(document.status)
     took = ""
     if document.started_us is not None and document.stopped_us is not None:
         took = f"took {duration(max(document.stopped_us - document.started_us, 0))}"

@@ -27,8 +27,10 @@ FEWEST_LINES = 50
 LINE_LIMIT = 500
 TEXT_LIMIT = 2000
 WHY = ("raised", "status", "body", "slow")
-# Beneath an app's root, but not the app's own.
-FOREIGN = re.compile(r"(^|/)(vendor|gems|\.bundle|usr)/")
+# Beneath an app's root, but not the app's own; the middleware may lie anywhere in there.
+FOREIGN = re.compile(r"(^|/)((vendor|gems|\.bundle|usr)/|stoker_crashes\.rb$)")
+# Ruby names the file so that it was started with, and Rack a `config.ru`; what it made itself begins with < or (.
+RELATIVE = re.compile(r"[^/<(:][^:]*:\d")
 # Inside an element of a backtrace, the quotes around the label are those of the Ruby version.
 QUOTES = str.maketrans("", "", "`'")
 
@@ -113,7 +115,7 @@ def unpack(packed: bytes) -> bytes:
 def app_frame(backtrace: Sequence[str], root: str) -> str:
     """The topmost line that is the app's own, relative to its root; the topmost of all where there is none."""
     under = root.rstrip("/") + "/"
-    own = (line.removeprefix(under) for line in backtrace if line.startswith(under))
+    own = (line.removeprefix(under) for line in backtrace if line.startswith(under) or RELATIVE.match(line))
     found = next((line for line in own if not FOREIGN.search(line.partition(":")[0])), None)
     return (found or next(iter(backtrace), "")).translate(QUOTES)[:LINE_LIMIT]
 

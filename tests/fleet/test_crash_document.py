@@ -173,6 +173,9 @@ def test_what_cannot_be_unpacked_is_refused_in_one_line(packed: bytes) -> None:
         (["/usr/lib/ruby/x.rb:1", "/app.rb:2:in `z'"], "/", "app.rb:2:in z"),
         (["/srv/apple/a.rb:1:in `b'"], "/srv/app", "/srv/apple/a.rb:1:in b"),
         (["(eval):1:in `b'"], "/srv/app", "(eval):1:in b"),
+        (["config.ru:7:in `call'", "/srv/app/stoker_crashes.rb:57:in `call'"], "/srv/app", "config.ru:7:in call"),
+        (["<internal:kernel>:1:in `loop'", "(eval):1:in `b'", "./a.rb:2:in `c'"], "/srv/app", "./a.rb:2:in c"),
+        (["/gems/x.rb:1:in `y'", "/srv/app/lib/stoker_crashes.rb:57:in `call'"], "/srv/app", "/gems/x.rb:1:in y"),
         ([], "/srv/app", ""),
     ],
 )
