@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from fleet.canary_cookie import set_cookie
 from fleet.errors import SettingsError
-from fleet.reserved import HINTS, PATTERN
+from fleet.reserved import FORWARDING, HINTS, HOP, PATTERN
+from haproxy.canary import DRAWN
 from haproxy.failure_log import LOG_FORMAT
 from haproxy.model import BACKEND, FRONTEND, Slot
 from haproxy.sections import marks_of, marks_text, server_lines
@@ -61,6 +63,11 @@ class Places:
     def failures(self) -> Path:
         """Where the agent hears of requests that failed."""
         return self.stats.with_name("failed.sock")
+
+    @property
+    def canary(self) -> Path:
+        """The map that gives a canary its share; HAProxy reads it at its start."""
+        return self.config.with_name(f"{self.config.name}.canary")
 
     @property
     def lock(self) -> Path:
@@ -132,6 +139,8 @@ def _values(settings: Settings) -> dict[str, Any]:
         "scheme": "https" if own.certificate else "http",
         "reserved": PATTERN,
         "reserved_hints": HINTS,
+        "hop": HOP,
+        "forwarding": FORWARDING,
         "profile_share": round(1_000_000 * settings.crashes.profile_share),
         "trusted": proxy.trusted_proxies,
         "hold_max": proxy.hold_max,
@@ -140,6 +149,9 @@ def _values(settings: Settings) -> dict[str, Any]:
         "balance": BALANCE[proxy.balance],
         "http_check": _checked_uri(settings.life.probe_path) if own.check == "http" else None,
         "sticky_cookie": own.sticky_cookie,
+        "canary_map": _path("haproxy.config_file", places(settings).canary),
+        "drawn": DRAWN,
+        "set_cookie": set_cookie("%s", secure=own.certificate is not None),
         "cookie_key": f"{settings.fleet}-{settings.app}",
         "server_options": _server_options(settings),
         "frontend_lines": _snippet("haproxy.frontend_snippet", own.frontend_snippet),

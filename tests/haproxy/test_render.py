@@ -11,7 +11,7 @@ import pytest
 import haproxy.render
 from fleet.errors import SettingsError
 from fleet.settings import load
-from haproxy.config_file import check
+from haproxy.config_file import check, have_map
 from haproxy.model import Slot, slot_name
 from haproxy.render import frame, places
 from haproxy.sections import marks_of, read_marks, slots_in, with_slots
@@ -75,6 +75,7 @@ def test_haproxy_accepts_the_golden_files(case: str, binary: str) -> None:
     with folder() as short:
         path = short / "haproxy.cfg"
         path.write_text(text.replace("/usr/lib/stoker/hold.lua", str(lua)).replace(HERE, str(short)))
+        have_map(short / "stoker" / "haproxy" / "haproxy.cfg.canary")
         check(BINARIES[binary](), path)
 
 

@@ -46,10 +46,16 @@ async def test_malformed_http_gets_400_and_reaches_no_backend(plane: Proxy, wire
 
 
 async def test_an_absolute_target_goes_to_our_backend_and_nowhere_else(plane: Proxy) -> None:
-    async with backend("production1") as one, backend("other") as other, client(plane.port) as connection:
+    async with backend("production1") as one, backend("other") as other:
         await plane.serve(one)
-        assert (await connection.ask(f"http://127.0.0.1:{other.port}/x")).body == b"production1"
-        assert "GET /x HTTP/1.1" == one.asked[0].line
+        target = f"http://127.0.0.1:{other.port}/x"
+        async with client(plane.port) as connection:
+            # Host names another one.
+            assert (await connection.ask(target)).status == 400
+        async with client(plane.port) as connection:
+            connection.writer.write(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{other.port}\r\n\r\n".encode())
+            assert (await connection.answer()).body == b"production1"
+        assert ["GET /x HTTP/1.1"] == [asked.line for asked in one.asked]
         assert [] == other.asked
     await plane.idle()
 
