@@ -131,7 +131,7 @@ def _begin(turn: Turn, release: Release, order: str) -> None:
     if release.spec == former.spec:
         turn.set(releases=replace(releases, current=release))
         turn.tell("deploy", release.name, "asked", "done", f"{release.spec} is in force already")
-    elif not order and not any(instance.spec != release.spec for instance in _capacity(turn)):
+    elif not order and all(instance.spec == release.spec for instance in _capacity(turn)):
         turn.set(releases=replace(releases, current=release, previous=former))
         turn.tell("deploy", release.name, "asked", "done", f"{release.spec} is in force; nothing else runs")
     else:
@@ -201,7 +201,12 @@ def _notice_settings(turn: Turn) -> None:
     before = releases.configured
     image = releases.current.image if before is not None and before.image == configured.image else configured.image
     turn.set(releases=replace(releases, configured=configured))
-    _ask(turn, Asked(image), "the settings are not what runs")
+    if image == configured.image and not any(_capacity(turn)):
+        turn.set(releases=replace(turn.releases, current=configured, previous=releases.current))
+        turn.tell("deploy", configured.name, "", "done", f"{configured.spec} by the settings is in force; nothing runs")
+        turn.moved.append(f"release {configured.spec}")
+    else:
+        _ask(turn, Asked(image), "the settings are not what runs")
 
 
 def on_trial(turn: Turn, instance: Instance) -> bool:

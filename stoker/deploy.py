@@ -24,6 +24,7 @@ FAILED, NOBODY, INTERRUPTED = 1, 3, 130
 LOOK_S = 0.2
 # So long after a deploy failed the last words of the instance that failed are waited for.
 LAST_WORDS_S = 3.0
+LAST_WORDS = "last log lines: "
 
 
 @dataclass(slots=True)
@@ -35,9 +36,12 @@ class Following:
     code: int | None = None
     why: list[str] = field(default_factory=list)
     culprit: str = ""
+    names: set[str] = field(default_factory=set)
 
     def hear(self, happening: Happening) -> bool:
         """Take in one event; whether it is worth telling."""
+        if happening.kind == "canary":
+            return self._hear_canary(happening)
         match happening.kind, happening.after:
             case "deploy", "asked" | "refused" if happening.reasons[:1] == (f"order {self.order}",):
                 self.begun = happening.after == "asked"
@@ -49,13 +53,34 @@ class Following:
                 return True
             case "deploy", "failed" if self.begun and self.code is None:
                 self._fail(happening.reasons)
-                self.culprit = happening.reasons[0].partition(": ")[0] if happening.reasons else ""
+                self.culprit = self._speechless(happening.reasons[0])
                 return True
             case "instance", Phase.GONE if self.code and happening.subject == self.culprit:
                 self.culprit = ""
                 self.why += [reason for reason in happening.reasons if ";" in reason]
                 return True
+        if happening.kind == "instance":
+            self.names.add(happening.subject)
         return self.begun and self.code is None and happening.kind in {"deploy", "instance"}
+
+    def _hear_canary(self, happening: Happening) -> bool:
+        """A canary's order has ended when it serves; that to promote it, when the deploy that follows is done."""
+        ours = happening.reasons[:1] == (f"order {self.order}",)
+        match happening.after:
+            case "promoted" if ours:
+                self.begun = True
+            case "cut" if ours:
+                self.begun, self.code = True, 0
+            case "serving" if self.begun:
+                self.code = 0
+            case "cut" | "refused" if self.begun and self.code is None:
+                self._fail(happening.reasons)
+        return self.begun
+
+    def _speechless(self, reason: str) -> str:
+        """The instance that failed, where its last words are still to come."""
+        named = (name for name in self.names if reason.startswith(f"{name}: "))
+        return next(named, "") if LAST_WORDS not in reason else ""
 
     def _fail(self, reasons: tuple[str, ...]) -> None:
         self.code = FAILED

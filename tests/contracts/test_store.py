@@ -21,6 +21,7 @@ from fleet.registry import (
     Sighting,
     Snapshot,
 )
+from fleet.release import Release, Releases, Rollout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,6 +201,28 @@ def test_the_orders_in_force_are_recalled(store: Store) -> None:
     assert (4, True, 4, "5-1") == (memory.desired, memory.paused, memory.manual, memory.last_order)
 
 
+def test_releases_are_recalled_and_shown_until_others_are_published(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    one, two = Release("1", "shop:1"), Release("2", "shop:2")
+    assert store.scaler.recall().releases is None
+    releases = Releases(one, configured=one, rollout=Rollout(two, one, "5-1"))
+    store.scaler.publish(lease, replace(change(1), releases=releases))
+    assert releases == store.scaler.recall().releases == store.desk.status().releases
+    store.scaler.publish(lease, change(1, 2))
+    assert releases == store.scaler.recall().releases
+    store.scaler.publish(lease, replace(change(1, 2), releases=Releases(two, previous=one)))
+    assert Releases(two, previous=one) == store.scaler.recall().releases
+
+
+def test_releases_go_with_all_data(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.publish(lease, replace(change(1), releases=Releases(Release("1"))))
+    store.lose_all_data()
+    assert store.scaler.recall().releases is None
+
+
 def test_summaries_and_records_leave_the_generation(store: Store) -> None:
     lease = store.scaler.acquire("a")
     assert lease is not None
@@ -291,6 +314,9 @@ def test_orders_are_read_once_each_in_the_order_given(store: Store) -> None:
     assert () == tuple(store.scaler.orders(second))
     third = store.desk.place(Order(OrderKind.FORGET, proxy="p1"))
     assert (Order(OrderKind.FORGET, None, third, "p1"),) == tuple(store.scaler.orders(second))
+    fourth = store.desk.place(Order(OrderKind.DEPLOY, image="shop:2", share=10, sticky=True))
+    deploy = Order(OrderKind.DEPLOY, id=fourth, image="shop:2", share=10, sticky=True)
+    assert (deploy,) == tuple(store.scaler.orders(third))
 
 
 def test_history_is_kept_in_order_and_read_on_from_an_id(store: Store) -> None:
