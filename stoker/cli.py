@@ -194,6 +194,19 @@ def webhooks(config: Config = None, redis: Redis = None) -> None:
     run_webhooks(configured(config, redis), _say)
 
 
+@app.command(epilog="Example: stoker doctor --json | jq 'select(.grade == \"wrong\")'")
+def doctor(config: Config = None, redis: Redis = None, *, as_json: Json = False) -> None:
+    """Say what is wrong and what to do about it.
+
+    Checks settings, Python, folders, secrets, Redis, the engine and the image, ports, scaler and proxies. It changes
+    nothing, and takes 15 s at most. Exit code 1 where anything is wrong.
+    """
+    from stoker.doctor.running import run_doctor
+
+    if not run_doctor(config, redis, as_json=as_json):
+        raise typer.Exit(FAILED)
+
+
 @app.command(epilog="Example: stoker scale 4, and later: stoker scale auto")
 def scale(
     count: Annotated[str, typer.Argument(metavar="N|auto", help="So many instances, or as many as the load needs.")],

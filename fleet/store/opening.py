@@ -12,6 +12,7 @@ from fleet.store.connection import connect, connect_async
 from fleet.store.crashes import RedisCrashDesk, RedisCrashLog
 from fleet.store.deliveries import RedisDelivery
 from fleet.store.desk import RedisDesk
+from fleet.store.inspection import Inspection
 from fleet.store.keys import Keys
 from fleet.store.proxy_side import RedisNoticeboard
 from fleet.store.scaler_side import RedisRegistry
@@ -57,6 +58,12 @@ def open_delivery(settings: Settings) -> RedisDelivery:
     """The side of whoever delivers messages."""
     address, keys = _address(settings), Keys(settings.fleet, settings.app)
     return RedisDelivery(connect(address), address.shown, keys)
+
+
+def open_inspection(settings: Settings) -> Inspection:
+    """The side of whoever wants to know what kind of server it is."""
+    address = _address(settings)
+    return Inspection(connect(address), address, Keys(settings.fleet, settings.app))
 
 
 def _address(settings: Settings) -> Address:

@@ -1,0 +1,161 @@
+"""Whether this machine is ready: Python and what Stoker needs of it, folders, ports, sockets, secrets."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import resource
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from fleet.errors import SettingsError
+from stoker.doctor.engine import secret_file
+from stoker.doctor.finding import Finding, note, ok, wrong
+from stoker.errors import CommandError
+from stoker.parts import listens
+from stoker.processes import read_note
+from stoker.up import note_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fleet.settings import Settings
+
+FREE_BYTES = 500_000_000
+FILES = 4096
+
+
+def check_packages() -> list[Finding]:
+    """Whether what the installed Stoker requires is there, in the right version."""
+    python = f"Python {sys.version.split()[0]}"
+    try:
+        required = importlib.metadata.requires("stoker") or []
+    except importlib.metadata.PackageNotFoundError:
+        return [note("python", f"{python}; Stoker is run without being installed", "pip install . in its folder")]
+    faults = sorted(_faults(required))
+    if faults:
+        return [wrong("python", f"{python}; {'; '.join(faults)}", "pip install --upgrade stoker in this environment")]
+    return [ok("python", f"{python} with {len(required)} packages as required")]
+
+
+def _faults(required: list[str]) -> Iterator[str]:
+    for text in required:
+        with suppress(InvalidRequirement):
+            requirement = Requirement(text)
+            if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+                continue
+            try:
+                version = importlib.metadata.version(requirement.name)
+            except importlib.metadata.PackageNotFoundError:
+                yield f"{requirement.name} is missing"
+                continue
+            if not requirement.specifier.contains(version, prereleases=True):
+                yield f"{requirement.name} {version} is not {requirement.specifier}"
+
+
+def check_state_folder(settings: Settings) -> list[Finding]:
+    """Whether this user can write there, and nobody else."""
+    path, subject = settings.state_path, "state folder"
+    there = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not there.is_dir():
+        return [wrong(subject, f"{there} is no folder", "set state_dir to a folder")]
+    if not os.access(there, os.W_OK | os.X_OK):
+        return [wrong(subject, f"{there} may not be written by this user", "set state_dir, or chown the folder")]
+    if shutil.disk_usage(there).free < FREE_BYTES:
+        free = shutil.disk_usage(there).free / 1e6
+        return [wrong(subject, f"{free:.0f} MB are free in {there}", "free some space: logs and traces need it")]
+    if there == path and path.stat().st_mode & 0o022:
+        return [note(subject, f"{path} may be written by others", f"chmod go-w {path}")]
+    return [ok(subject, f"{path} can be written")]
+
+
+def check_files_limit() -> list[Finding]:
+    """Each request of a proxy is two open files."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit < FILES:
+        remedy = "ulimit -n 65536, or LimitNOFILE=65536 in the service"
+        return [note("open files", f"{limit} at most: a proxy has two a request", remedy)]
+    return [ok("open files", f"{limit} at most")]
+
+
+def is_up(settings: Settings) -> bool:
+    """Whether a `stoker up` of this fleet runs here."""
+    with suppress(CommandError):
+        found = read_note(note_path(settings))
+        return found is not None and found.supervisor.alive
+    return False
+
+
+def check_ports(settings: Settings) -> list[Finding]:
+    """Whether the ports that `stoker up` needs are free; while it runs they are its own."""
+    if is_up(settings):
+        return [ok("ports", "`stoker up` runs and holds them")]
+    findings = []
+    for name, address, port in _ports(settings):
+        if listens(address, port):
+            text = f"{name}: somebody listens on {address}:{port} already"
+            findings.append(wrong("ports", text, f"end it (ss -ltnp 'sport = :{port}' names it), or set another port"))
+    return findings or [ok("ports", ", ".join(str(port) for _, _, port in _ports(settings)) + " are free")]
+
+
+def _ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+    def at(address: str) -> str:
+        return local.get(address, address)
+
+    yield "proxy.listen_port", at(settings.proxy.listen_address), settings.proxy.listen_port
+    if settings.web.enabled:
+        yield "web.listen_port", at(settings.web.listen_address), settings.web.listen_port
+    metrics = settings.metrics
+    plane = metrics.haproxy_port if settings.proxy.kind == "haproxy" else metrics.mitmproxy_port
+    for name, port in (("scaler_port", metrics.scaler_port), (f"{settings.proxy.kind}_port", plane)):
+        if port is not None:
+            yield f"metrics.{name}", at(metrics.listen_address), port
+
+
+def check_plane(settings: Settings) -> list[Finding]:
+    """Whether the proxy's program is there, and its sockets can be."""
+    if settings.proxy.kind == "mitmproxy":
+        beside = Path(sys.executable).with_name("mitmdump")
+        found = str(beside) if beside.exists() else shutil.which("mitmdump")
+        if found is None:
+            return [wrong("mitmdump", "is neither beside this Python nor on PATH", "pip install mitmproxy")]
+        return [ok("mitmdump", found)]
+    from haproxy.binary import find_binary
+    from haproxy.errors import HaproxyError
+    from haproxy.render import places
+
+    try:
+        binary, where = find_binary(settings), places(settings)
+    except (HaproxyError, SettingsError) as error:
+        return [wrong("haproxy", str(error), "install HAProxy 2.6 or newer, or correct the setting")]
+    folder = next(parent for parent in where.stats.parents if parent.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return [
+            wrong("haproxy", f"its sockets cannot be made in {folder}", "set haproxy.sockets_dir, or chown the folder")
+        ]
+    return [ok("haproxy", f"{binary.path} {'.'.join(map(str, binary.version))}, sockets in {where.stats.parent}")]
+
+
+def check_secrets(settings: Settings) -> list[Finding]:
+    """Whether the files that hold secrets can be read, and by nobody else."""
+    files = {
+        "instance.env_file": settings.instance.env_file,
+        "redis_password_file": settings.redis_password_file,
+        "profile_token_file": settings.profile_token_file,
+        "webhooks.secret_file": settings.webhooks.secret_file,
+    }
+    findings = [secret_file(name, path) for name, path in files.items() if path is not None]
+    try:
+        settings.token()
+        if settings.webhooks.url is not None:
+            settings.webhooks.key()
+    except SettingsError as error:
+        findings.append(wrong("secrets", str(error), "correct the file"))
+    return findings
