@@ -115,6 +115,10 @@ def judge(turn: Turn, sighting: Sighting) -> None:
     warm_at = trial.warm_at
     if warm_at is None and _serving(turn, stable=False):
         warm_at = turn.now + turn.policy.canary_warmup_s
+        serving = standing(turn)
+        turn.tell(
+            "canary", canary.release.name, "begun", "serving", f"{serving.share if serving else 0:g} % of the traffic"
+        )
     timed = warm_at is not None and turn.now >= warm_at
     evidence = weigh(trial.evidence, tried, stable, timed=timed)
     turn.set(trial=Trial(evidence, seen, warm_at))

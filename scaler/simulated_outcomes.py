@@ -1,4 +1,4 @@
-"""How the requests of a simulated run end, by backend, while a canary is tried: drawn by chance that repeats."""
+"""How the requests of a simulated run end, by backend, while a canary is tried: by chance that repeats."""
 
 from __future__ import annotations
 

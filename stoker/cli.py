@@ -225,29 +225,39 @@ def scale(
 
 
 @app.command(epilog="Example: stoker deploy shop:2, and back: stoker deploy --rollback")
-def deploy(
+def deploy(  # noqa: PLR0913  # one for each option
     image: Annotated[Optional[str], typer.Argument(metavar="IMAGE", help="Without it: what is configured.")] = None,  # noqa: UP045
     config: Config = None,
     redis: Redis = None,
     *,
     rollback: Annotated[bool, typer.Option("--rollback", help="Back to what was in force before.")] = False,
+    canary: Annotated[
+        Optional[str],  # noqa: UP045  # typer reads this at run time
+        typer.Option("--canary", metavar="SHARE", help="Try it on this share of the traffic, such as 10%, first."),
+    ] = None,
+    sticky: Annotated[bool, typer.Option("--sticky", help="With --canary: clients keep to their set.")] = False,
+    promote: Annotated[bool, typer.Option("--promote", help="Deploy the canary's image everywhere.")] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Cut the canary off.")] = False,
     as_json: Json = False,
 ) -> None:
     """Replace the instances by those of another image.
 
     New ones start, get ready and serve before old ones drain, one by one; one that fails ends the deploy and the old
-    set stays. Follows it to its end; Ctrl-C only stops following. Exit code 1 if it failed, 3 if no scaler acts.
+    set stays. With --canary some run beside the old ones until --promote or --abort, or until they are found to be
+    worse. Follows it to its end; Ctrl-C only stops following. Exit code 1 if it failed, 3 if no scaler acts.
     """
     from contextlib import closing
 
     from fleet.store.opening import open_desk
     from stoker.configured import configured
     from stoker.deploy import run_deploy
-    from stoker.orders import deploy_order
+    from stoker.orders import release_order
     from stoker.signals import Signals
 
     settings = configured(config, redis)
-    order = deploy_order(image, settings, rollback=rollback)
+    order = release_order(
+        image, settings, rollback=rollback, canary=canary, sticky=sticky, promote=promote, abort=abort
+    )
     with closing(open_desk(settings)) as desk, Signals() as signals:
         code = run_deploy(desk, order, as_json=as_json, pause=lambda seconds: bool(signals.wait(seconds)))
     raise typer.Exit(code)

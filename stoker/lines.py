@@ -34,6 +34,7 @@ def status_json(settings: Settings, status: Status) -> dict[str, Any]:
         "paused": bool(summary and summary.paused),
         "manual": summary and summary.manual,
         "reasons": list(summary.reasons) if summary else [],
+        "canary": asdict(summary.canary) if summary and summary.canary else None,
         "generation": snapshot and snapshot.generation,
         "releases": releases_json(status.releases),
         "backends": [_backend(backend, status.sighting.readings) for backend in backends],
@@ -55,6 +56,27 @@ def status_json(settings: Settings, status: Status) -> dict[str, Any]:
 def releases_json(releases: Releases | None) -> dict[str, Any] | None:
     """What is in force, what was before, and the way between them."""
     return asdict(releases) if releases else None
+
+
+def canary_lines(canary: dict[str, Any]) -> list[str]:
+    """What people are told of a canary: its share, what finished in both sets, how far it is from being cut off."""
+    kept = ", clients keep to their set" if canary["sticky"] else ""
+    failed = f", {canary['deaths']} of its instances failed" if canary["deaths"] else ""
+    against = f"errors {canary['errors']:.0%}"
+    against += f", times {canary['times']:.0%}" if canary["warm"] else ", times not yet"
+    return [
+        (
+            f"canary {canary['release']}: {canary['share']:g} % of the traffic on {canary['serving']} serving, "
+            f"ordered {canary['wanted']} %{kept}{failed}"
+        ),
+        *(f"  {name}: {_set(canary[name])}" for name in ("canary", "stable")),
+        f"  evidence against it on the way to a cut: {against}",
+    ]
+
+
+def _set(seen: dict[str, Any]) -> str:
+    rate = seen["errors"] / seen["finished"] if seen["finished"] else 0.0
+    return f"{seen['finished']} requests, {seen['errors']} failed ({rate:.1%}), {seen['mean_ms']:.0f} ms"
 
 
 def _backend(backend: Backend, readings: tuple[ProxyReading, ...]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from fleet.clock import Clock
 from fleet.errors import StoreUnavailableError
-from stoker.lines import age, shown, status_json
+from stoker.lines import age, canary_lines, shown, status_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +73,11 @@ def picture(content: dict[str, Any], now: float) -> RenderableType:
         f"in flight {shown(content['in_flight'])}   held {shown(content['held'])}"
     )
     reasons = [Text(f"  {reason}", "dim") for reason in content["reasons"]]
+    canary = [Text(line, "cyan") for line in canary_lines(content["canary"])] if content["canary"] else []
     faults = [Text(f"fault: {fault}", "red") for fault in content["faults"]]
-    return Group(head, numbers, *_releases(content), *reasons, _backends(content, now), _others(content), *faults)
+    return Group(
+        head, numbers, *_releases(content), *reasons, *canary, _backends(content, now), _others(content), *faults
+    )
 
 
 def _releases(content: dict[str, Any]) -> list[Text]:

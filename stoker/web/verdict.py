@@ -133,6 +133,8 @@ def _limits(content: dict[str, Any], phases: Counter[str], policy: PolicySetting
         yield Level.WARN, f"At the maximum of {policy.max}: more load finds no more instances"
     if content["paused"]:
         yield Level.GOOD, "Paused by order: desired stays until 'stoker resume'"
+    if canary := content.get("canary"):
+        yield Level.GOOD, f"A canary is tried: {canary['release']} on {canary['share']:g} % of the traffic"
     if content["manual"] is not None:
         yield Level.GOOD, f"Held at {content['manual']} by order until 'stoker scale auto'"
 
