@@ -1,7 +1,7 @@
 """The app behind the chaos: the sample app, which also writes down what it got and when, and can be told to misbehave.
 
 RECORD names the folder of its records. Each line: what happened, the request's number, the machine's monotonic clock.
-Files in RECORD change what all instances do: `outage` (every probe is answered 503), `mute` (accepts, never answers).
+Files in RECORD change what instances do: `outage` (every probe is answered 503), `mute.NAME` (accepts, never answers).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Recording(App):
 
     async def _answer(self, request: Request, reader: StreamReader, writer: StreamWriter) -> bool:
         if request.target == "/up":
-            if (self.folder / "mute").exists():
+            if (self.folder / f"mute.{self.name}").exists():
                 await asyncio.Event().wait()
             if (self.folder / "outage").exists():
                 writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

@@ -22,6 +22,7 @@ SEEN_S = 0.6
 LOST_S = 1.5
 STORE_LOST = {"store-wiped", "store-old", "store-down", "store-hung"}
 DRAIN_EARLY_S = 0.6
+TRACEBACK = "Traceback (most recent call last):"
 
 
 @dataclass(slots=True)
@@ -171,10 +172,8 @@ class Checker:
             if not (name.startswith("scaler") and down):
                 found.append(self._at(at) + f"no part dies: {name} ended: {self.stage.part(name).said()[-300:]!r}")
         for part in self.stage.parts:
-            said = part.said()
-            if "Traceback" in said:
-                begin = said.index("Traceback")
-                found.append(f"{part.name} said: {said[begin : begin + 3000]}")
+            _, *raised = part.said().split(TRACEBACK)
+            found += [f"{part.name} said: {TRACEBACK}{text[:2000]}" for text in raised if not _is_an_end(text)]
         return found
 
     def _traces(self) -> list[str]:
@@ -205,3 +204,10 @@ class Checker:
             for seen, one in self.stage.watch.history
         ]
         return [f"{at - self.began:7.1f}  {line}" for at, line in sorted(lines)]
+
+
+def _is_an_end(text: str) -> bool:
+    """Whether it is what mitmproxy says of each connection that its own end cuts."""
+    return next((line for line in text.split("\n")[1:] if line[:1].strip()), "").startswith(
+        "asyncio.exceptions.Cancelled"
+    )

@@ -35,14 +35,15 @@ class Server:
     folder: Path
     port: int
     variables: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     part: Part = field(init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         argv = [server_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        argv += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no"]
+        argv += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no", *self.options]
         variables = dict(os.environ) | self.variables
-        self.part = Part("valkey", argv, variables, self.folder.parent / "valkey.log")
+        self.part = Part("valkey", argv, variables, self.folder.with_suffix(".log"))
 
     @property
     def url(self) -> str:

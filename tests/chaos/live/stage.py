@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,8 @@ from tests.chaos.live.watch import Watch
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
 ROOT = Path(__file__).resolve().parents[3]
 APP_FILE = Path(__file__).with_name("app.py")
@@ -92,6 +93,13 @@ class Stage:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
+        self.watch = Watch(self.settings, self.record)
+
+    def use(self, url: str) -> None:
+        """Have every party find the server by this url instead of by its link."""
+        for part in self.parts:
+            part.variables = {**part.variables, "STOKER_REDIS_URL": url}
+        self.settings = load(self.folder / "stoker.toml", redis_url=url)
         self.watch = Watch(self.settings, self.record)
 
     @property
@@ -163,7 +171,9 @@ class Stage:
 
     def command(self, *words: str) -> str:
         """One `stoker` command to its end: what it printed."""
-        variables = dict(self.scalers[0].variables) | {"STOKER_REDIS_URL": self.server.url}
+        url = self.settings.redis_url
+        assert url is not None
+        variables = dict(self.scalers[0].variables) | {"STOKER_REDIS_URL": url.get_secret_value()}
         argv = [sys.executable, "-P", "-m", "stoker", *words, "--config", str(self.folder / "stoker.toml")]
         variables.pop("LD_PRELOAD", None)
         return subprocess.run(argv, env=variables, capture_output=True, text=True, check=True).stdout
@@ -178,19 +188,26 @@ async def stage(
     *,
     fake_clocks: bool = False,
     disk_mb: int = 0,
+    sentinels: Callable[[Path, Server], AbstractAsyncContextManager[str]] | None = None,
 ) -> AsyncIterator[Stage]:
-    """A running stage at its smallest size, gone at the end. `disk_mb` keeps its state on a disk so small."""
+    """A running stage at its smallest size, gone at the end.
+
+    `disk_mb` keeps its state on a disk so small; `sentinels` gives the url by which all find the master.
+    """
     folder = Path(tempfile.mkdtemp(prefix="stoker-chaos-"))
     try:
         made = await _made(folder, proxies, scalers, tables or {}, boot_s, fake_clocks=fake_clocks, disk_mb=disk_mb)
-        try:
-            await _begin(made)
-            yield made
-        except BaseException:
-            print(*made.watch.told(), sep="\n")
-            raise
-        finally:
-            await _end(made)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(_end, made)
+            await made.server.start()
+            if sentinels is not None:
+                made.use(await stack.enter_async_context(sentinels(folder, made.server)))
+            try:
+                await _begin(made)
+                yield made
+            except BaseException:
+                print(*made.watch.told(), sep="\n")
+                raise
     finally:
         if disk_mb:
             await asyncio.to_thread(_run, "umount", str(folder / "state"))
@@ -278,7 +295,6 @@ def _url(link: Link) -> str:
 
 
 async def _begin(made: Stage) -> None:
-    await made.server.start()
     for link in made.links.values():
         await link.open()
     made.watch.start()

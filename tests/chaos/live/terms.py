@@ -21,21 +21,18 @@ def late_take_overs(stage: Stage, faults: Faults, began: float) -> list[tuple[fl
     found: list[tuple[float, str]] = []
     looks = stage.watch.looks
     end = looks[-1].at if looks else began
-    moment, index = began + TAKE_OVER_S, 0
+    moment, index, since = began, 0, began
     while moment < end:
         while index + 1 < len(looks) and looks[index + 1].at <= moment:
             index += 1
         status = looks[index].status
         acting = status.acting if status else None
-        able = [one.name for one in stage.scalers if _able(faults, one.name, moment - TAKE_OVER_S, moment)]
-        if able and (acting is None or not _able(faults, acting, moment - 0.5, moment)):
-            # One that has just been hit still holds its lease; whoever waits has had the whole time only if it did not.
-            hit = [one.at for one in faults.done if one.kind in SCALER and one.target == acting]
-            if acting is None or any(at <= moment - TAKE_OVER_S for at in hit if _under(faults, acting, at, moment)):
-                found.append(
-                    (moment, f"take-over within {TAKE_OVER_S:g} s: {able} could, {acting or 'nobody'} holds it")
-                )
-                moment += 30
+        able = [one.name for one in stage.scalers if _able(faults, one.name, max(since, moment - TAKE_OVER_S), moment)]
+        if not able or (acting is not None and _able(faults, acting, moment, moment)):
+            since = moment
+        elif moment - since > TAKE_OVER_S:
+            found.append((moment, f"take-over within {TAKE_OVER_S:g} s: {able} could, {acting or 'nobody'} holds it"))
+            since = moment + TAKE_OVER_S
         moment += STEP_S
     return found
 
@@ -48,8 +45,3 @@ def _able(faults: Faults, scaler: str, since: float, until: float) -> bool:
         and (one.kind in STORE or (one.kind in SCALER and one.target == scaler))
         for one in faults.done
     )
-
-
-def _under(faults: Faults, scaler: str, at: float, moment: float) -> bool:
-    """Whether the fault that began then still lasts."""
-    return any(one.target == scaler and one.at == at and one.until >= moment for one in faults.done)
