@@ -282,3 +282,16 @@ def test_the_example_inventory_serves(tmp_path: Path) -> None:
     actuator = open_actuator(settings)
     assert isinstance(actuator, AnsibleActuator)
     assert actuator.hosts == {"here"}
+
+
+@pytest.mark.live
+@pytest.mark.timeout(120)
+def test_an_image_is_resolved_on_every_host_that_answers(engine: Engine, tmp_path: Path) -> None:
+    hand = ansible_hand(engine, tmp_path)
+    beta: dict[str, object] = {"stoker_address": "127.0.0.1", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    inventory(engine, tmp_path, beta=beta)
+    actuator = hand.open()
+    assert engine.client.images.get(engine.image).id == actuator.resolve(hand.good)
+    missing = hand.good.model_copy(update={"image": "127.0.0.1:1/nowhere:1", "pull": "missing"})
+    with pytest.raises(RuntimeError, match=r"^image 127\.0\.0\.1:1/nowhere:1 on alpha: Pull the images: "):
+        actuator.resolve(missing)

@@ -230,3 +230,20 @@ def test_a_bad_env_file_fails_that_start_alone(containers: Hand, tmp_path: Path)
     assert isinstance(failed, Failed)
     assert failed.reason.endswith("none.env cannot be read: No such file or directory")
     assert isinstance(started, Started)
+
+
+def test_an_image_without_a_registry_is_pinned_by_its_id_and_runs_by_that(engine: Engine, containers: Hand) -> None:
+    actuator = containers.open()
+    pinned = actuator.resolve(containers.good)
+    assert engine.client.images.get(engine.image).id == pinned
+    assert pinned == actuator.resolve(containers.good.model_copy(update={"image": pinned, "pull": "always"}))
+    definition = containers.good.model_copy(update={"image": pinned, "pull": "always"})
+    started = actuator.start([containers.order(1, definition)])[0]
+    assert isinstance(started, Started)
+
+
+@pytest.mark.parametrize("pull", ["never", "missing"])
+def test_an_image_that_is_nowhere_is_not_resolved_and_the_reason_names_it(containers: Hand, pull: str) -> None:
+    missing = containers.good.model_copy(update={"image": "127.0.0.1:1/nowhere:1", "pull": pull})
+    with pytest.raises(RuntimeError, match=r"127\.0\.0\.1:1"):
+        containers.open().resolve(missing)

@@ -216,3 +216,10 @@ def test_no_free_port_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("scaler.actuators.spawn.PORTS", range(port, port + 1))
         with pytest.raises(OSError, match=f"no free port on 127.0.0.1 between {port} and {port}"):
             free_port("127.0.0.1", ())
+
+
+def test_a_command_has_no_image_to_resolve(processes: Hand) -> None:
+    actuator = processes.open()
+    assert "" == actuator.resolve(processes.good)
+    with pytest.raises(ValueError, match=r"process runs instance\.command and no image, was 'shop:2': change instance"):
+        actuator.resolve(processes.good.model_copy(update={"image": "shop:2"}))
