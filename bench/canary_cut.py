@@ -1,0 +1,109 @@
+"""How soon a canary is cut off that fails a fifth of its requests, where the stable set fails a hundredth.
+
+Five containers behind `stoker up`, 100 requests a second, and `stoker deploy IMAGE --canary 10%`, again and again. The
+time runs from when the canary is published as serving to when its end is. Usage:
+python -m bench.canary_cut [mitmproxy|haproxy|both] [times]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import sys
+from typing import TYPE_CHECKING
+
+from bench.deploy_losses import deploy, images
+from bench.machine import machine
+from fleet.clock import Clock
+from stoker.demo.client import Client
+from stoker.demo.load import Load
+from stoker.demo.run import serving_desk
+from stoker.demo.stage import Stage, stage
+from tests.engine import using_engine
+
+if TYPE_CHECKING:
+    from fleet.registry import Happening
+    from fleet.store.desk import RedisDesk
+
+RATE_RPS = 100.0
+INSTANCES = 5
+SHARE = "10%"
+LONGEST_S = 3600.0
+MUST_S = 10.0
+CUT_WITHIN_S = 60.0
+GOOD = r"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
+BAD = r"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+def failing(per_cent: int) -> str:
+    """The command of an image that fails so many of its requests, by chance, and is always ready."""
+    answer = (
+        "read -r line; while read -r more && [ ${#more} -gt 1 ]; do :; done; "
+        f'case "$line" in "GET /up"*) ;; *) [ $((RANDOM % 100)) -lt {per_cent} ] && printf "{BAD}" && exit 0;; esac; '
+        f'printf "{GOOD}"'
+    )
+    serve = 'busybox nc -ll -p 3000 -e /bin/busybox sh -c "$ANSWER" & child=$!; wait $child'
+    serve = f"trap 'kill $child; exit 0' TERM; {serve}"
+    return json.dumps(["/bin/busybox", "sh", "-c", f"ANSWER='{answer}'; export ANSWER; {serve}"])
+
+
+async def canaries(load: Load, found: Stage, desk: RedisDesk, image: str, times: int) -> list[float]:
+    """One canary after another under load; how long each lasted."""
+    lasted: list[float] = []
+
+    def work() -> None:
+        for number in range(times):
+            seen = desk.history("", wait_s=0)[-1][0]
+            ended = deploy(found, image, "--canary", SHARE)
+            took_s, why = cut_after(desk, seen)
+            lasted.append(took_s)
+            print(f"  {number + 1}: exit {ended.code}; cut off after {took_s:.1f} s: {why}", flush=True)
+
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    sending = asyncio.ensure_future(load.run(lambda _: RATE_RPS, LONGEST_S, working.done))
+    await working
+    await sending
+    return lasted
+
+
+def cut_after(desk: RedisDesk, seen: str) -> tuple[float, str]:
+    """Wait for the cut; how long the canary had served by then, and why it was cut."""
+    until = Clock().now() + CUT_WITHIN_S
+    while Clock().now() < until:
+        told = [one for _, one in desk.history(seen, wait_s=0.5)]
+        cut = next((one for one in told if one.kind == "canary" and one.after == "cut"), None)
+        if cut is not None:
+            return cut.at - _began(told), cut.reasons[0]
+    return CUT_WITHIN_S, "never"
+
+
+def _began(told: list[Happening]) -> float:
+    return min(one.at for one in told if one.kind == "instance" and one.after == "serving")
+
+
+def main(plane: str, times: int) -> int:
+    with using_engine() as engine:
+        os.environ["DOCKER_HOST"] = engine.address
+        with images(engine, {"good": failing(1), "bad": failing(20)}) as made, stage(
+            "docker",
+            instance={"image": made["good"], "port": 3000, "pull": "never"},
+            policy={"min": INSTANCES, "max": INSTANCES},
+            proxy={"kind": plane},
+        ) as found:  # fmt: skip
+            proxy = found.settings.proxy
+            desk = asyncio.run(serving_desk(found))
+            load = Load(Client(proxy.listen_address, proxy.listen_port), Clock().now)
+            lasted = asyncio.run(canaries(load, found, desk, made["bad"], times))
+    median = statistics.median(lasted)
+    print(f"{plane}: cut off after {median:.1f} s, median of {times} ({min(lasted):.1f} to {max(lasted):.1f}); "
+          f"must be {MUST_S:g} s")  # fmt: skip
+    return int(median > MUST_S)
+
+
+if __name__ == "__main__":
+    print(machine())
+    chosen = sys.argv[1] if len(sys.argv) > 1 else "both"
+    planes = ["mitmproxy", "haproxy"] if chosen == "both" else [chosen]
+    sys.exit(sum(main(plane, int(sys.argv[2]) if len(sys.argv) > 2 else 10) for plane in planes))
