@@ -79,8 +79,9 @@ def _adopted(turn: Turn, event: Adopted) -> None:
         else:
             _unlisted(turn, event, item, complete=complete)
     found = {item.name for item in event.census.found}
-    for name in known.keys() - found:
-        _not_found(turn, event, known[name], before.get(name))
+    for name, backend in known.items():  # in this order, so that a trace gives the same when it is taken again
+        if name not in found:
+            _not_found(turn, event, backend, before.get(name))
     if not complete:
         turn.set(desired=max(turn.state.desired, turn.tally.capacity))
     counts = Counter(instance.phase for instance in turn.instances.values())

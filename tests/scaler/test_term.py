@@ -71,6 +71,15 @@ def test_what_is_listed_and_not_there_is_gone(before: Phase) -> None:
     assert ["in the registry, but not there"] == machine.reasons("web1")
 
 
+def test_what_is_not_there_is_told_in_the_order_of_the_registry() -> None:
+    names = [f"web{number}" for number in (5, 3, 8, 1, 7, 2)]
+    machine = Machine(policy(min=0))
+    machine.elect()
+    machine.adopt(memory=remembered(*names, desired=0))
+    gone = [one.subject for one in machine.change().happenings if one.after == "gone"]
+    assert names == gone
+
+
 def test_what_is_listed_on_a_silent_host_is_kept_as_it_was() -> None:
     machine = Machine(policy(min=0))
     machine.elect()
@@ -142,7 +151,9 @@ def test_what_this_scaler_published_is_as_new_as_any_proxy_can_be() -> None:
     machine.lead(found("web1"), memory=remembered("web1", generation=5, desired=1))
     machine.take(Deposed(machine.now, "another acts"))
     machine.elect(token=2)
-    machine.adopt(found("web1"), found("web2"), memory=remembered("web1", generation=machine.state.generation, desired=1))
+    machine.adopt(
+        found("web1"), found("web2"), memory=remembered("web1", generation=machine.state.generation, desired=1)
+    )
     assert "stopping" == machine.phases()["web2"]
 
 
