@@ -270,8 +270,9 @@ def put(client: redis.Redis, key: str, kind: str, content: object) -> None:
         client.xadd(key, content, id="18446744073709551615-18446744073709551615" if len(content) > 2 else "*")
 
 
+@pytest.mark.timeout(90)
 @given(garbage=st.dictionaries(st.sampled_from(NAMES), GARBAGE, max_size=12))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_garbage_in_any_key_stops_a_reader_or_outlives_a_publication(
     valkey: EmbeddedValkey, fleet_name: str, garbage: dict[str, tuple[str, object]]
 ) -> None:
