@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from fleet.errors import RefusedError, StoreUnavailableError
@@ -168,9 +169,14 @@ class MemoryStore:
             lasting=frozenset(proxy for proxy, reading in silent.items() if reading.outlives_agent),
         )
 
-    def forget(self, proxy: str) -> None:
-        """Drop a silent proxy's entry, so that nothing waits for it any longer."""
-        self._reach().readings.pop(proxy, None)
+    def forget(self, lease: Lease, proxy: str) -> None:
+        """Drop a silent proxy's entry, so that nothing waits for it any longer. Raises RefusedError without the lease."""
+        self._fenced(lease).readings.pop(proxy, None)
+
+    def remember(self, lease: Lease, proxy: str, *, lasting: bool) -> None:
+        """List a silent proxy again that the store lost; `lasting`: it outlives its agent. Raises RefusedError likewise."""
+        unseen = ProxyReading(proxy, "", 0, 0, 0, outlives_agent=lasting)
+        self._fenced(lease).readings.setdefault(proxy, (-inf, unseen))
 
     def wakes(self) -> Iterator[None]:
         """Yield whenever a proxy holds its first request or an order was placed; ends after `close`."""

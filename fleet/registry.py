@@ -308,8 +308,11 @@ class Meter(Protocol):
         `outcomes` are read with the detail, at a cost: three numbers a backend and proxy. Raises StoreUnavailableError.
         """
 
-    def forget(self, proxy: str) -> None:
-        """Drop a silent proxy's entry, so that nothing waits for it any longer."""
+    def forget(self, lease: Lease, proxy: str) -> None:
+        """Drop a silent proxy's entry, so that nothing waits for it any longer. Raises RefusedError without the lease."""
+
+    def remember(self, lease: Lease, proxy: str, *, lasting: bool) -> None:
+        """List a silent proxy again that the store lost; `lasting`: it outlives its agent. Raises RefusedError likewise."""
 
 
 class Noticeboard(Protocol):

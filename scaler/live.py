@@ -26,6 +26,7 @@ from scaler.messages import (
     Publish,
     Published,
     Refused,
+    Remember,
     Report,
     Resolve,
     Start,
@@ -146,7 +147,7 @@ class Live:
     def perform(self, effect: Effect) -> None:
         """Do what is quick here, hand the rest to threads."""
         match effect:
-            case Publish() | Report() | Forget():
+            case Publish() | Report() | Forget() | Remember():
                 self._write(effect)
             case Start():
                 self._hands.start(effect, self._holds(self._lease))
@@ -244,7 +245,7 @@ class Live:
             self._unreachable = True
             log.warning("holding: the store cannot be used", reason=str(error))
 
-    def _write(self, effect: Publish | Report | Forget) -> None:
+    def _write(self, effect: Publish | Report | Forget | Remember) -> None:
         lease = self._lease
         if lease is None:
             return
@@ -257,7 +258,9 @@ class Live:
                 case Report():
                     self._report(lease, effect)
                 case Forget():
-                    self._store.forget(effect.proxy)
+                    self._store.forget(lease, effect.proxy)
+                case Remember():
+                    self._store.remember(lease, effect.proxy, lasting=effect.lasting)
         except RefusedError as error:
             self._lease = self._renewed_at = None
             self._soon.append(Refused(self._now(), str(error)))
@@ -284,9 +287,9 @@ class Live:
         if self._closing_until is not None and not change.backends:
             self._inbox.end(Ending.LEAVE)
 
-    def _keep_untold(self, effect: Publish | Report | Forget) -> None:
+    def _keep_untold(self, effect: Publish | Report | Forget | Remember) -> None:
         """Keep the history of an outage for later, the newest of it where it is long."""
-        if not isinstance(effect, Forget):
+        if isinstance(effect, Publish | Report):
             news = effect.change.happenings if isinstance(effect, Publish) else effect.happenings
             self._untold = [*self._untold, *news][-UNTOLD_LIMIT:]
 

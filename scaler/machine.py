@@ -73,7 +73,7 @@ def _tick(turn: Turn, event: Tick) -> None:
     term = turn.state.term
     if term is not None and event.renewed_at is not None:
         until = event.renewed_at + term.ttl_s
-        turn.set(term=Term(term.token, term.act_from, until, term.ttl_s, term.surveyed))
+        turn.set(term=Term(term.token, term.act_from, until, term.ttl_s, term.surveyed, term.settled))
     if event.sighting is None:
         turn.notes.append("the store cannot be read: holding")
         return

@@ -329,4 +329,12 @@ class Forget:
     proxy: str
 
 
-Effect = Publish | Report | Start | Stop | Watch | Look | Count | Survey | Resolve | Forget
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """List a missing proxy again in the store, which lost it. `lasting`: it goes on sending without its agent."""
+
+    proxy: str
+    lasting: bool
+
+
+Effect = Publish | Report | Start | Stop | Watch | Look | Count | Survey | Resolve | Forget | Remember

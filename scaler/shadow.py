@@ -76,8 +76,11 @@ class ShadowStore:
             sighting, readings=tuple(replace(reading, generation=generation) for reading in sighting.readings)
         )
 
-    def forget(self, proxy: str) -> None:
+    def forget(self, lease: Lease, proxy: str) -> None:
         """Leave the real entry alone."""
+
+    def remember(self, lease: Lease, proxy: str, *, lasting: bool) -> None:
+        """Leave the real entries alone."""
 
     def wakes(self) -> Iterator[None]:
         """The real wakes."""

@@ -25,6 +25,7 @@ from scaler.messages import (
     Probed,
     Publish,
     Published,
+    Remember,
     Report,
     Resolve,
     Resolved,
@@ -138,6 +139,8 @@ class Simulation:
                 self._answer(self._resolved(effect))
             case Forget():
                 self.traffic.forget(effect.proxy)
+            case Remember():
+                pass  # these proxies are not in the store, so it loses none
 
     def _at(self, at: float, happen: Callable[[], Event | None]) -> None:
         self._sequence += 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleet.meter import observe
-from scaler.messages import Forget
+from scaler.messages import Forget, Remember
 from scaler.policy import Observation, recommend
 from scaler.state import Proxy
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from scaler.policy import Recommendation
     from scaler.turn import Turn
 
+# For so long a proxy that is no longer listed may still turn out to be lost by the store, and not to have left.
+VANISHED_S = 60.0
+
 
 def see(turn: Turn, sighting: Sighting) -> None:
     """Take in one look at the proxies: the load, who is missing, which generation each has applied."""
@@ -25,19 +28,43 @@ def see(turn: Turn, sighting: Sighting) -> None:
         turn.state.window, turn.now, sighting, stable_s=sizes.stable_window_s, panic_s=sizes.panic_window_s
     )
     proxies = {reading.id: _proxy(turn.state.proxies.get(reading.id), reading) for reading in sighting.readings}
-    for name in sighting.silent:
+    listed = {*proxies, *sighting.silent}
+    unlisted = [name for name, known in turn.state.proxies.items() if known.unlisted and name not in listed]
+    for name in (*sighting.silent, *unlisted):
         known = turn.state.proxies.get(name, Proxy(0))
         since = turn.now if known.silent_since is None else known.silent_since
         lasting = known.outlives_agent or name in sighting.lasting
         if turn.now - since < turn.policy.life.proxy_forget_s or lasting:
-            proxies[name] = replace(known, silent_since=since, outlives_agent=lasting)
+            lost = name not in listed
+            proxies[name] = replace(known, silent_since=since, outlives_agent=lasting, unlisted=lost)
+            if lost and turn.acting:
+                turn.effects.append(Remember(name, lasting))
         elif turn.acting:
             turn.effects.append(Forget(name))
             turn.tell("proxy", name, "missing", "forgotten", f"silent for {turn.now - since:.0f} s")
     applied = max([turn.state.applied, *(reading.generation for reading in sighting.readings)])
-    turn.set(window=window, load=load, proxies=proxies, applied=applied)
+    vanished = _vanished(turn, listed)
+    turn.set(window=window, load=load, proxies=proxies, applied=applied, vanished=vanished)
     if turn.acting:
         turn.alarm("proxy-counters", on=bool(sighting.faults), text="; ".join(sighting.faults))
+
+
+def _vanished(turn: Turn, listed: set[str]) -> Mapping[str, tuple[float, Proxy]]:
+    before = turn.state.vanished
+    kept = {name: one for name, one in before.items() if name not in listed and turn.now - one[0] < VANISHED_S}
+    gone = {name: known for name, known in turn.state.proxies.items() if name not in listed and not known.unlisted}
+    return kept | {name: (turn.now, known) for name, known in gone.items()}
+
+
+def lost_by_the_store(turn: Turn) -> None:
+    """Miss the proxies that vanished with the store's data: they may go on sending to what they knew last."""
+    lost = {
+        name: replace(known, silent_since=since if known.silent_since is None else known.silent_since, unlisted=True)
+        for name, (since, known) in turn.state.vanished.items()
+    }
+    turn.set(proxies={**turn.state.proxies, **lost}, vanished={})
+    for name in lost:
+        turn.tell("proxy", name, "", "missing", "lost by the store, and not heard of since")
 
 
 def _proxy(known: Proxy | None, reading: ProxyReading) -> Proxy:
@@ -45,7 +72,7 @@ def _proxy(known: Proxy | None, reading: ProxyReading) -> Proxy:
     if known is not None and known.series == reading.series:
         if known.generation == reading.generation and known.silent_since is None:
             return known
-        return replace(known, generation=reading.generation, silent_since=None)
+        return replace(known, generation=reading.generation, silent_since=None, unlisted=False)
     unknown = known is None and reading.refused > 0
     refused: Mapping[str, int] | None = None if unknown else {}
     return Proxy(reading.generation, None, reading.outlives_agent, reading.series, 0, refused)

@@ -91,7 +91,7 @@ class Instance:
 class Term:
     """The right to act: from `act_from` until `act_until`, both by the clock of the world.
 
-    `surveyed`: stock is being taken, or was taken.
+    `surveyed`: stock is being taken, or was taken. `settled` is False where the store may have lost data before.
     """
 
     token: int
@@ -99,6 +99,7 @@ class Term:
     act_until: float
     ttl_s: float
     surveyed: bool = False
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Proxy:
     """A proxy that has not left cleanly. `silent_since` is None while it reports.
 
     `refusals` is its count of refused connections when those by backend were last read, `refused` what was read then:
-    None where nothing is known of the time before.
+    None where nothing is known of the time before. `unlisted`: the store lost it, and is to list it again.
     """
 
     generation: int
@@ -115,6 +116,7 @@ class Proxy:
     series: str = ""
     refusals: int = 0
     refused: Mapping[str, int] | None = None
+    unlisted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ class State:
     was taken over: what runs there may be ours without being listed. `releases` is None until the first term has taken
     stock; `trial` is what was seen of its canary. `generation` is the last that was published or taken over, `applied`
     the highest that any proxy showed, whether or not it still does.
+    `vanished` are the proxies that lately were no longer listed, and when: they left, or the store lost them, which
+    only the next term can tell.
     """
 
     hosts: tuple[str, ...] = ()
@@ -145,6 +149,7 @@ class State:
     window: Window = field(default_factory=Window)
     load: Load | None = None
     proxies: Mapping[str, Proxy] = field(default_factory=dict)
+    vanished: Mapping[str, tuple[float, Proxy]] = field(default_factory=dict)
     needs: tuple[tuple[float, int], ...] = ()
     peak: int = 0
     panic_until: float = 0.0

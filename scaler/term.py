@@ -10,6 +10,7 @@ from fleet.backend import CAPACITY, ORDERED, Backend, Phase, instance_number
 from scaler.health import adopt, exit_reason, grown, remove_stray, running_instance
 from scaler.messages import Adopted, Deposed, Elected, Found, Refused, Survey, Watch
 from scaler.rollout import take_over_releases, undo
+from scaler.sizing import lost_by_the_store
 from scaler.state import Instance, Term
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def survey_when_due(turn: Turn) -> None:
 
 def _elected(turn: Turn, event: Elected) -> None:
     """Begin by taking stock; nothing is decided before the answer."""
-    term = Term(event.token, event.act_from, event.sent_at + event.lease_ttl_s, event.lease_ttl_s)
+    settled = event.act_from <= event.sent_at
+    term = Term(event.token, event.act_from, event.sent_at + event.lease_ttl_s, event.lease_ttl_s, settled=settled)
     turn.set(term=term, adopted=False, publishing=None)
     survey_when_due(turn)
 
@@ -73,6 +75,8 @@ def _adopted(turn: Turn, event: Adopted) -> None:
     _restore(turn, event, known)
     unheard = event.census.hosts - event.census.answered
     turn.set(instances={}, adopted=True, unheard=turn.state.unheard & unheard if complete else unheard)
+    if turn.state.term is not None and not turn.state.term.settled:
+        lost_by_the_store(turn)
     for item in event.census.found:
         if item.name in known:
             _continue(turn, known[item.name], item, complete=complete)

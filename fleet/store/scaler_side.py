@@ -254,13 +254,17 @@ class RedisRegistry:
         with reaching(self.shown):
             return self._sightings.read(detail=detail, outcomes=outcomes)
 
-    def forget(self, proxy: str) -> None:
-        """Drop a silent proxy's entry, so that nothing waits for it any longer."""
-        with reaching(self.shown):
-            pipeline = self.client.pipeline(transaction=True)
-            pipeline.zrem(self.keys.proxies, proxy)
-            pipeline.srem(self.keys.lasting, proxy)
-            pipeline.execute()
+    def forget(self, lease: Lease, proxy: str) -> None:
+        """Drop a silent proxy's entry, so that nothing waits for it any longer. Raises RefusedError without the lease."""
+        self._list("forget", lease, proxy)
+
+    def remember(self, lease: Lease, proxy: str, *, lasting: bool) -> None:
+        """List a silent proxy again that the store lost; `lasting`: it outlives its agent. Raises RefusedError likewise."""
+        self._list("remember", lease, proxy, int(lasting))
+
+    def _list(self, script: str, lease: Lease, proxy: str, *more: int) -> None:
+        keys = [self.keys.lease, self.keys.proxies, self.keys.lasting]
+        self._fenced(script, lease, keys, [_held(lease), proxy, *more])
 
     def wakes(self) -> Iterator[None]:
         """Yield whenever a proxy holds its first request or an order was placed; ends after `close`.

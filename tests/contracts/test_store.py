@@ -281,7 +281,9 @@ async def test_a_proxy_outlives_its_agent_or_not_as_it_said_last(store: Store) -
     for proxy in ("p1", "p2", "p3"):
         store.let_proxy_fall_silent(proxy)
     assert Sighting((), ("p1", "p2", "p3"), lasting=frozenset({"p1"})) == store.scaler.sight(detail=False)
-    store.scaler.forget("p1")
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.forget(lease, "p1")
     assert Sighting((), ("p2", "p3")) == store.scaler.sight(detail=False)
 
 
@@ -294,8 +296,36 @@ async def test_a_proxy_that_leaves_is_gone(store: Store) -> None:
 async def test_a_forgotten_proxy_is_no_longer_missed(store: Store) -> None:
     await store.board.report(reading("p1"))
     store.let_proxy_fall_silent("p1")
-    store.scaler.forget("p1")
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.forget(lease, "p1")
     assert Sighting(()) == store.scaler.sight(detail=False)
+
+
+async def test_a_late_scaler_forgets_no_proxy_and_remembers_none(store: Store) -> None:
+    late = store.scaler.acquire("a")
+    assert late is not None
+    store.let_lease_run_out()
+    await store.board.report(reading("p1"))
+    with pytest.raises(RefusedError):
+        store.scaler.forget(late, "p1")
+    with pytest.raises(RefusedError):
+        store.scaler.remember(late, "p2", lasting=True)
+    sighting = store.scaler.sight(detail=False)
+    assert (["p1"], ()) == ([one.id for one in sighting.readings], sighting.silent)
+
+
+async def test_a_proxy_that_the_store_lost_is_missed_again_once_it_is_remembered(store: Store) -> None:
+    await store.board.report(reading("p1"))
+    store.lose_all_data()
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    store.scaler.remember(lease, "p1", lasting=True)
+    store.scaler.remember(lease, "p2", lasting=False)
+    assert Sighting((), ("p1", "p2"), lasting=frozenset({"p1"})) == store.scaler.sight(detail=False)
+    await store.board.report(reading("p1"))
+    sighting = store.scaler.sight(detail=False)
+    assert (["p1"], ("p2",)) == ([one.id for one in sighting.readings], sighting.silent)
 
 
 async def test_many_proxies_are_read_at_once(store: Store) -> None:

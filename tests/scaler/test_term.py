@@ -6,7 +6,7 @@ import pytest
 
 from fleet.backend import Phase
 from fleet.registry import Memory, Order, OrderKind, Snapshot
-from scaler.messages import Adopted, Closed, Deposed, Elected, Ordered, Refused, Start, StartFailed, Watch
+from scaler.messages import Adopted, Closed, Deposed, Elected, Ordered, Refused, Remember, Start, StartFailed, Watch
 from tests.scaler.builders import Machine, census, found, listed, policy, reading, serving, snapshot, surveys, url
 
 EMPTY = Memory()
@@ -383,3 +383,46 @@ def test_a_late_survey_is_no_occasion_for_a_decision() -> None:
     assert {} == machine.phases()
     machine.tick(reading())
     assert {"web2": "starting"} == machine.phases()
+
+
+def test_proxies_that_vanished_with_the_stores_data_are_missed_until_the_store_lists_them_again() -> None:
+    machine = serving(2)
+    machine.tick(reading("h", outlives_agent=True), reading("m"))
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.tick(reading("m"))  # the store came back empty, and of the two only this one still has an agent
+    machine.elect(token=2, settled_in_s=4.0)
+    machine.wait(4)
+    machine.tick(reading("m"))
+    machine.adopt(found("web1"), found("web2"), memory=EMPTY)
+    assert ["lost by the store, and not heard of since"] == machine.reasons("h")
+    machine.tick(reading("m"))
+    assert [Remember("h", lasting=True)] == machine.emitted(Remember)
+    machine.tick(reading("m"), silent=("h",))
+    assert ([], {"h", "m"}) == (machine.emitted(Remember), set(machine.state.proxies))
+    assert machine.state.proxies["h"].outlives_agent
+    assert machine.state.proxies["h"].silent_since is not None
+
+
+def test_a_proxy_that_left_is_not_missed_when_another_scaler_takes_over() -> None:
+    machine = serving(1)
+    machine.tick(reading("h", outlives_agent=True), reading("m"))
+    machine.tick(reading("m"))
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.elect(token=2)
+    machine.adopt(found("web1"), memory=remembered("web1", generation=machine.state.generation))
+    machine.tick(reading("m"))
+    assert (["m"], []) == (list(machine.state.proxies), machine.emitted(Remember))
+
+
+def test_a_proxy_that_left_long_before_the_store_lost_its_data_is_not_missed() -> None:
+    machine = serving(1)
+    machine.tick(reading("h", outlives_agent=True), reading("m"))
+    machine.tick(reading("m"))
+    machine.wait(60)
+    machine.tick(reading("m"))
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.elect(token=2, settled_in_s=4.0)
+    machine.wait(4)
+    machine.tick(reading("m"))
+    machine.adopt(found("web1"), memory=EMPTY)
+    assert ["m"] == list(machine.state.proxies)

@@ -53,13 +53,15 @@ class Model:
     _told: set[tuple[str, str, str]] = field(default_factory=set)
     _sent: dict[str, float] = field(default_factory=dict)
     _draining_since: dict[str, float] = field(default_factory=dict)
+    _knew: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def broken(self, promise: str, what: str) -> BrokenError:
         return BrokenError(promise, self.timeline.now, what)
 
-    def lost(self) -> None:
-        """The store lost data, or went back."""
+    def lost(self, knew: Mapping[str, frozenset[str]]) -> None:
+        """The store lost data, or went back. `knew` is which proxies each scaler's process knew of at that moment."""
         self.lost_at = self.timeline.now
+        self._knew = {**self._knew, **knew}
 
     # What the store did -----------------------------------------------------------------------------------------
 
@@ -161,7 +163,7 @@ class Model:
         since = self._draining_since.get(name)
         if since is not None and now - since >= self.policy.life.drain_timeout_s - EARLY_S:
             return
-        flying = {one.id: one.in_flight(name) for one in self.proxies.values() if one.serves and not self._gone(one)}
+        flying = {one.id: one.in_flight(name) for one in self.proxies.values() if one.serves and not self._gone(one, scaler)}
         if any(flying.values()):
             raise self.broken(
                 "nothing in flight is cut before its drain's deadline",
@@ -170,28 +172,29 @@ class Model:
 
     # What the proxies are ---------------------------------------------------------------------------------------
 
-    def _gone(self, proxy: Proxy) -> bool:
-        """Whether nobody can know of this proxy: lost by the store, forgotten by now, or begun meanwhile."""
+    def _gone(self, proxy: Proxy, scaler: str) -> bool:
+        """Whether that scaler cannot know of this proxy: lost by the store, forgotten by now, or begun meanwhile."""
         silent_s = self.timeline.now - proxy.last_report
         forgotten = proxy.kind != "haproxy" and silent_s >= self.policy.life.proxy_forget_s
-        return forgotten or self.lost_at >= proxy.last_report or not proxy.known
+        lost = self.lost_at >= proxy.last_report and proxy.id not in self._knew.get(scaler, ())
+        return forgotten or lost or not proxy.known
 
-    def missing(self) -> list[str]:
-        """The proxies that serve, and of which the scaler should know by now that they are silent."""
+    def missing(self, scaler: str) -> list[str]:
+        """The proxies that serve, and of which that scaler should know by now that they are silent."""
         now = self.timeline.now
         return [
             one.id
             for one in self.proxies.values()
-            if one.serves and now - one.last_report > NOTICED_S and not self._gone(one)
+            if one.serves and now - one.last_report > NOTICED_S and not self._gone(one, scaler)
         ]
 
-    def busy(self, within_s: float) -> list[str]:
+    def busy(self, scaler: str, within_s: float) -> list[str]:
         """The proxies through which a request came in that time, or has one in flight or held."""
         now = self.timeline.now
         return [
             one.id
             for one in self.proxies.values()
             if one.serves
-            and not self._gone(one)
+            and not self._gone(one, scaler)
             and (now - one.last_request < within_s or one.held or any(one.flying().values()))
         ]

@@ -111,6 +111,11 @@ class ScalerProcess:
 
         return tell
 
+    @property
+    def id(self) -> str:
+        """By which the store and the engine know this life of it."""
+        return f"{self.name}-{self.life}"
+
     # What happens to it -----------------------------------------------------------------------------------------
 
     def trap(self, moment: str, happen: Callable[[], None]) -> None:

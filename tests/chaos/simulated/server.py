@@ -172,8 +172,11 @@ class Door:
         del outcomes  # no canary runs here
         return self._ask(lambda: self.server.sight(detail=detail))
 
-    def forget(self, proxy: str) -> None:
-        self._ask(lambda: self.server.memory.forget(proxy))
+    def forget(self, lease: Lease, proxy: str) -> None:
+        self._fenced(lease, lambda: self.server.memory.forget(lease, proxy), ())
+
+    def remember(self, lease: Lease, proxy: str, *, lasting: bool) -> None:
+        self._fenced(lease, lambda: self.server.memory.remember(lease, proxy, lasting=lasting), ())
 
     def wakes(self) -> Iterator[None]:
         raise NotImplementedError("wakes come through the world")

@@ -218,14 +218,18 @@ def _pause(world: World, fault: Fault) -> None:
 def _store_wiped(world: World, fault: Fault) -> None:
     del fault
     world.server.memory.wipe()
-    world.model.lost()
+    _lost(world)
+
+
+def _lost(world: World) -> None:
+    world.model.lost({one.id: frozenset(one.state.proxies) for one in world.scalers.values() if one.alive})
 
 
 def _store_back(world: World, fault: Fault) -> None:
     """Old data, or a replica that had not got the last writes; other servers both."""
     world.server.restore(fault.at)
     world.server.down_until = world.timeline.now + (2.0 if fault.kind == "store-failover" else 1.0)
-    world.model.lost()
+    _lost(world)
     # The old data may hold an order that was taken back since: who gave it sees that, and takes it back again.
     for back, since in world.taken_back.items():
         if since < world.timeline.now:
