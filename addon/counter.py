@@ -16,21 +16,25 @@ from fleet.registry import BackendCounters, ProxyReading
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mitmproxy.http import HTTPFlow
+
 MEAN_OVER = 1024
 
 
 class Token:
     """One request under way; `upstream` is None while it is held or when this proxy answers by itself.
 
-    `side` is the set that its client's cookie names, None where it names none.
+    `side` is the set that its client's cookie names, None where it names none. `flow` is kept for the access log only.
     """
 
-    __slots__ = ("client", "dialled", "ended", "side", "started_s", "upstream")
+    __slots__ = ("client", "dialled", "ended", "flow", "held_s", "side", "started_s", "upstream")
 
     def __init__(self, client: str, started_s: float) -> None:
         self.client = client
         self.started_s = started_s
         self.upstream: Upstream | None = None
+        self.flow: HTTPFlow | None = None
+        self.held_s = 0.0
         self.side: bool | None = None
         self.dialled = False
         self.ended = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mitmproxy import ctx
 
+from addon.access import witnessed
 from addon.metrics import exported
 from fleet.errors import SettingsError, StoreUnavailableError
 from fleet.presence import Presence, end
@@ -68,7 +69,7 @@ class Lifecycle:
                 await asyncio.sleep(RESTART_S)
         presence = Presence(plane, board, snapshot_file(settings, plane.id), _say)
         try:
-            with exported(settings, plane, presence, self._capture, _say):
+            with witnessed(settings, plane), exported(settings, plane, presence, self._capture, _say):
                 await presence.run()
         finally:
             if plane.draining:

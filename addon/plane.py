@@ -15,6 +15,7 @@ from addon.roster import REST_S, Roster
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from addon.access import Witness
     from fleet.registry import ProxyReading, Snapshot
     from fleet.settings import Settings
 
@@ -39,6 +40,7 @@ class Plane:
         self.drained = asyncio.Event()
         # Told of each end, with the status, while the token still names its backend.
         self.observers: tuple[Callable[[Token, int], None], ...] = ()
+        self.witness: Witness | None = None
         self.hold = Hold(
             limit=proxy.hold_max,
             hold_s=proxy.hold_s,
@@ -79,8 +81,10 @@ class Plane:
         while not token.ended and not (self.draining and not self.roster.available):
             if await self.hold.wait(token) is not Verdict.RELEASED or token.ended:
                 break
-            upstream = self.roster.choose(token, monotonic())
+            now_s = monotonic()
+            upstream = self.roster.choose(token, now_s)
             if upstream is not None:
+                token.held_s = now_s - token.started_s
                 return upstream
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from addon.access import Tally
 from addon.answer import mismatched, refusal, unavailable
 from addon.forward import is_large
 from fleet.canary_cookie import set_cookie, side_of, value_of
@@ -37,11 +38,15 @@ class Router:
         if flow.error is not None:
             return None
         answer = refusal(flow.request.data, http2=flow.client_conn.alpn == b"h2")
+        plane = self._configuration.plane
         if answer is not None:
             _refuse(flow, answer)
+            if plane.witness is not None:
+                plane.witness.refused(flow, answer.status_code)
             return None
-        plane = self._configuration.plane
         token = plane.arrive(flow.client_conn.id)
+        if plane.witness is not None:
+            token.flow = flow
         flow.metadata[plane.key] = token
         if plane.roster.mark:
             token.side = side_of(_cookies(flow), plane.roster.mark)
@@ -78,7 +83,7 @@ class Router:
             _stick(flow, value_of(plane.roster.mark, canary=token.upstream.canary))
         fields = flow.response.headers.fields
         if is_large(fields, unknown=True):
-            flow.response.stream = True
+            flow.response.stream = plane.witness is None or Tally()
         if plane.draining:
             flow.response.headers["connection"] = "close"
 
@@ -137,7 +142,7 @@ def _send(plane: Plane, flow: HTTPFlow, upstream: Upstream) -> None:
         data.headers["transfer-encoding"] = "chunked"
         request.stream = _chunks
     else:
-        request.stream = is_large(data.headers.fields)
+        request.stream = is_large(data.headers.fields) and (plane.witness is None or Tally())
     plane.forwarder.rewrite(data, client.peername[0], b"https" if client.tls_established else b"http")
 
 

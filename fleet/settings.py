@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as NotParsedError
 
+from fleet.access_settings import AccessLogSettings
 from fleet.backend import APP_NAME, HOST_NAME
 from fleet.canary_settings import AlertSettings, CanarySettings
 from fleet.crash_settings import MIDDLEWARE_VARIABLES, CrashSettings, ProfileToken, read_token
@@ -246,6 +247,7 @@ class Settings(BaseSettings):
     haproxy: HaproxySettings = HaproxySettings()
     web: WebSettings = WebSettings()
     metrics: MetricsSettings = MetricsSettings()
+    access_log: AccessLogSettings = AccessLogSettings()
     crashes: CrashSettings = CrashSettings()
     webhooks: WebhookSettings = WebhookSettings()
     canary: CanarySettings = CanarySettings()
