@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from fleet.crash import Symptom
 
@@ -22,6 +24,8 @@ LINE = re.compile(
 ESCAPED = re.compile(r"#([0-9A-F]{2})")
 NO_SERVER = "<NOSRV>"
 LONGEST_PATH = 2000
+LONGEST_METHOD = 40
+ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Logged:
 
 def read_line(line: bytes) -> Logged | None:
     """The failed request of a logged line; None for what did not fail, or reached no instance."""
+    if line.startswith(b"{"):
+        return _of_access(line)
     found = LINE.fullmatch(line.decode("latin-1").rstrip("\n"))
     if found is None or found["server"] == NO_SERVER:
         return None
@@ -55,6 +61,27 @@ def read_line(line: bytes) -> Logged | None:
         symptom=symptom,
         duration_ms=float(found["duration_ms"]),
     )
+
+
+def _of_access(line: bytes) -> Logged | None:
+    """The same of a line of the access log."""
+    try:
+        found: dict[str, Any] = json.loads(line)
+        status, symptom = int(found["status"]), _symptom(int(found["status"]), str(found["ended"]))
+        address, _, port = str(found["address"]).rpartition(":")
+        if symptom is None or found["server"] == NO_SERVER or not ID.fullmatch(str(found["id"])):
+            return None
+        return Logged(
+            id=str(found["id"]),
+            place=(address, int(port)),
+            method=str(found["method"])[:LONGEST_METHOD],
+            path=_path(str(found["path"])),
+            status=None if symptom is Symptom.ABORTED else status,
+            symptom=symptom,
+            duration_ms=float(found["total_ms"]),
+        )
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return None
 
 
 def _symptom(status: int, ended: str) -> Symptom | None:

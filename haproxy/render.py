@@ -17,6 +17,7 @@ from fleet.canary_cookie import set_cookie
 from fleet.errors import SettingsError
 from fleet.reserved import FORWARDING, HINTS, HOP, PATTERN
 from haproxy.canary import DRAWN
+from haproxy.access_format import access_format
 from haproxy.failure_log import LOG_FORMAT
 from haproxy.model import BACKEND, FRONTEND, Slot
 from haproxy.sections import marks_of, marks_text, server_lines
@@ -132,7 +133,7 @@ def _values(settings: Settings) -> dict[str, Any]:
         "hold_lua": _path("the folder of this package", TEMPLATES / "hold.lua"),
         "access_log": own.access_log,
         "failures_socket": _path("haproxy.sockets_dir", places(settings).failures),
-        "log_format": LOG_FORMAT,
+        "log_format": access_format(query=settings.access_log.query) if own.access_log else LOG_FORMAT,
         "bind": _bind(proxy.listen_address, proxy.listen_port),
         "certificate": _path("haproxy.certificate", own.certificate) if own.certificate else None,
         "certificate_mark": _certificate_mark(own.certificate) if own.certificate else None,
