@@ -170,11 +170,11 @@ class MemoryStore:
         )
 
     def forget(self, lease: Lease, proxy: str) -> None:
-        """Drop a silent proxy's entry, so that nothing waits for it any longer. Raises RefusedError without the lease."""
+        """Drop a silent proxy's entry: nothing waits for it any longer. Raises RefusedError without the lease."""
         self._fenced(lease).readings.pop(proxy, None)
 
     def remember(self, lease: Lease, proxy: str, *, lasting: bool) -> None:
-        """List a silent proxy again that the store lost; `lasting`: it outlives its agent. Raises RefusedError likewise."""
+        """List a silent proxy that the store lost; `lasting`: it outlives its agent. Raises RefusedError likewise."""
         unseen = ProxyReading(proxy, "", 0, 0, 0, outlives_agent=lasting)
         self._fenced(lease).readings.setdefault(proxy, (-inf, unseen))
 

@@ -309,10 +309,10 @@ class Meter(Protocol):
         """
 
     def forget(self, lease: Lease, proxy: str) -> None:
-        """Drop a silent proxy's entry, so that nothing waits for it any longer. Raises RefusedError without the lease."""
+        """Drop a silent proxy's entry: nothing waits for it any longer. Raises RefusedError without the lease."""
 
     def remember(self, lease: Lease, proxy: str, *, lasting: bool) -> None:
-        """List a silent proxy again that the store lost; `lasting`: it outlives its agent. Raises RefusedError likewise."""
+        """List a silent proxy that the store lost; `lasting`: it outlives its agent. Raises RefusedError likewise."""
 
 
 class Noticeboard(Protocol):

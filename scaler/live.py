@@ -257,10 +257,8 @@ class Live:
                     self._shown(effect.change)
                 case Report():
                     self._report(lease, effect)
-                case Forget():
-                    self._store.forget(lease, effect.proxy)
-                case Remember():
-                    self._store.remember(lease, effect.proxy, lasting=effect.lasting)
+                case Forget() | Remember():
+                    self._list(lease, effect)
         except RefusedError as error:
             self._lease = self._renewed_at = None
             self._soon.append(Refused(self._now(), str(error)))
@@ -269,6 +267,12 @@ class Live:
             self._keep_untold(effect)
             if isinstance(effect, Publish):
                 self._soon.append(Unpublished(self._now(), effect.version, str(error)))
+
+    def _list(self, lease: Lease, effect: Forget | Remember) -> None:
+        if isinstance(effect, Forget):
+            self._store.forget(lease, effect.proxy)
+        else:
+            self._store.remember(lease, effect.proxy, lasting=effect.lasting)
 
     def _report(self, lease: Lease, effect: Report) -> None:
         self._store.summarise(lease, effect.summary)

@@ -255,11 +255,11 @@ class RedisRegistry:
             return self._sightings.read(detail=detail, outcomes=outcomes)
 
     def forget(self, lease: Lease, proxy: str) -> None:
-        """Drop a silent proxy's entry, so that nothing waits for it any longer. Raises RefusedError without the lease."""
+        """Drop a silent proxy's entry: nothing waits for it any longer. Raises RefusedError without the lease."""
         self._list("forget", lease, proxy)
 
     def remember(self, lease: Lease, proxy: str, *, lasting: bool) -> None:
-        """List a silent proxy again that the store lost; `lasting`: it outlives its agent. Raises RefusedError likewise."""
+        """List a silent proxy that the store lost; `lasting`: it outlives its agent. Raises RefusedError likewise."""
         self._list("remember", lease, proxy, int(lasting))
 
     def _list(self, script: str, lease: Lease, proxy: str, *more: int) -> None:

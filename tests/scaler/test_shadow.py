@@ -24,7 +24,10 @@ class Untouchable(MemoryStore):
     sealed = False
 
     def __getattribute__(self, name: str) -> object:
-        if name in {"acquire", "renew", "release", "publish", "summarise", "record", "forget", "remember"} and self.sealed:
+        if (
+            name in {"acquire", "renew", "release", "publish", "summarise", "record", "forget", "remember"}
+            and self.sealed
+        ):
             raise AssertionError(f"{READ_ONLY}: {name}")
         return super().__getattribute__(name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -209,9 +210,9 @@ def test_on_a_full_disk_the_scaler_goes_on_and_nothing_is_half_written(small_dis
 @pytest.mark.live
 def test_a_disk_that_is_full_from_the_start_stops_no_scaler(small_disk: Path) -> None:
     (small_disk / "other").write_bytes(b"x" * 60_000)
-    with pytest.raises(OSError, match="No space left"), (small_disk / "rest").open("wb", buffering=0) as rest:
-        while True:
-            rest.write(b"x" * 4096)
+    with suppress(OSError), (small_disk / "rest").open("wb", buffering=0) as rest:
+        while rest.write(b"x" * 4096) == 4096:
+            pass
     path = small_disk / "scaler.trace"
     with capture_logs() as logs:
         trace = TraceFile(path, POLICY, State(), 10**9)

@@ -163,7 +163,9 @@ class Model:
         since = self._draining_since.get(name)
         if since is not None and now - since >= self.policy.life.drain_timeout_s - EARLY_S:
             return
-        flying = {one.id: one.in_flight(name) for one in self.proxies.values() if one.serves and not self._gone(one, scaler)}
+        flying = {
+            one.id: one.in_flight(name) for one in self.proxies.values() if one.serves and not self._gone(one, scaler)
+        }
         if any(flying.values()):
             raise self.broken(
                 "nothing in flight is cut before its drain's deadline",
