@@ -1,11 +1,12 @@
-# make demo | test | check do all they need in .venv; only `make test`, where it is root, also installs Debian packages.
+# make demo | test | check | chaos | soak do all they need in .venv; make test, chaos and soak, where they run as root, also
+# install Debian packages. `make chaos SEED=n SECONDS=n` breaks a running fleet, `make soak MINUTES=60` moves it for an hour.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format docs mutation clean
+.PHONY: demo test check format docs mutation chaos soak clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/stoker demo
@@ -29,6 +30,17 @@ docs: $(VENV)/.installed
 
 mutation: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.mutation $(ARGS)
+
+# Breaks real processes on purpose. Without SEED: ten seeds, one after the other.
+SECONDS ?= 180
+chaos: $(VENV)/.installed-dev
+	@tests/provision
+	@$(BIN)/python -m tests.chaos.live $(if $(SEED),--seed $(SEED)) --seconds $(SECONDS) $(ARGS)
+
+MINUTES ?= 60
+soak: $(VENV)/.installed-dev
+	@tests/provision
+	@$(BIN)/python -m tests.chaos.live.soak --minutes $(MINUTES) $(ARGS)
 
 clean:
 	rm -rf $(VENV)
