@@ -1,7 +1,7 @@
 """What clients notice of deploys under steady load; they never try again. And how soon a broken image is told.
 
 Five containers behind `stoker up`; each deploy is the real command. Nothing may be lost, and never fewer may serve than
-before. Usage: python -m bench.deploy_losses [mitmproxy|haproxy|both] [times]
+before. Usage: python -m bench.deploy_losses [mitmproxy|haproxy|both] [times] [rps]
 """
 
 from __future__ import annotations
@@ -135,7 +135,9 @@ def broken_deploys(found: Stage, watch: Watch, made: dict[str, str]) -> int:
     return missed
 
 
-async def under_load(load: Load, found: Stage, desk: RedisDesk, made: dict[str, str], times: int) -> int:
+async def under_load(
+    load: Load, found: Stage, desk: RedisDesk, made: dict[str, str], times: int, rate_rps: float
+) -> int:
     """All deploys while requests go on."""
     watch = Watch(desk)
 
@@ -145,7 +147,7 @@ async def under_load(load: Load, found: Stage, desk: RedisDesk, made: dict[str, 
 
     watching = asyncio.ensure_future(asyncio.to_thread(watch.run))
     working = asyncio.ensure_future(asyncio.to_thread(work))
-    sending = asyncio.ensure_future(load.run(lambda _: RATE_RPS, LONGEST_S, working.done))
+    sending = asyncio.ensure_future(load.run(lambda _: rate_rps, LONGEST_S, working.done))
     missed = await working
     await sending
     watch.end()
@@ -153,7 +155,7 @@ async def under_load(load: Load, found: Stage, desk: RedisDesk, made: dict[str, 
     return missed
 
 
-def main(plane: str, times: int) -> int:
+def main(plane: str, times: int, rate_rps: float) -> int:
     with using_engine() as engine:
         os.environ["DOCKER_HOST"] = engine.address
         serve = '["/bin/serve"]'
@@ -168,7 +170,7 @@ def main(plane: str, times: int) -> int:
             proxy = found.settings.proxy
             desk = asyncio.run(serving_desk(found))
             load = Load(Client(proxy.listen_address, proxy.listen_port), Clock().now)
-            missed = asyncio.run(under_load(load, found, desk, made, times))
+            missed = asyncio.run(under_load(load, found, desk, made, times, rate_rps))
     took_s = load.ended[-1].ended_at - load.ended[0].sent_at
     print(f"{plane}: {times} deploys and {len(BROKEN)} broken ones: {load.sent} requests in {took_s:.0f} s, "
           f"{len(load.failed)} lost; must be 0")  # fmt: skip
@@ -179,6 +181,6 @@ def main(plane: str, times: int) -> int:
 
 if __name__ == "__main__":
     print(machine())
-    chosen = sys.argv[1] if len(sys.argv) > 1 else "both"
+    chosen, times, rate = [*sys.argv[1:], *("both", "10", str(RATE_RPS))[len(sys.argv) - 1 :]]
     planes = ["mitmproxy", "haproxy"] if chosen == "both" else [chosen]
-    sys.exit(sum(main(plane, int(sys.argv[2]) if len(sys.argv) > 2 else 10) for plane in planes))
+    sys.exit(sum(main(plane, int(times), float(rate)) for plane in planes))
