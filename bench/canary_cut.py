@@ -8,22 +8,26 @@ python -m bench.canary_cut [mitmproxy|haproxy|both] [times]
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import statistics
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bench.deploy_losses import deploy, images
+from bench.deploy_losses import deploy
 from bench.machine import machine
 from fleet.clock import Clock
 from stoker.demo.client import Client
 from stoker.demo.load import Load
 from stoker.demo.run import serving_desk
 from stoker.demo.stage import Stage, stage
-from tests.engine import using_engine
+from tests.engine import Engine, using_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fleet.registry import Happening
     from fleet.store.desk import RedisDesk
 
@@ -35,6 +39,20 @@ MUST_S = 10.0
 CUT_WITHIN_S = 60.0
 GOOD = r"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
 BAD = r"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+@contextmanager
+def images(engine: Engine) -> Iterator[tuple[str, str]]:
+    """One that fails a hundredth, and one that fails a fifth; removed at the end."""
+    tags = (f"stoker-canary-{os.getpid()}:good", f"stoker-canary-{os.getpid()}:bad")
+    try:
+        for tag, per_cent in zip(tags, (1, 20), strict=True):
+            text = f"FROM {engine.image}\nCMD {failing(per_cent)}\n"
+            engine.client.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True)
+        yield tags
+    finally:
+        for tag in tags:
+            engine.client.images.remove(tag, force=True)
 
 
 def failing(per_cent: int) -> str:
@@ -80,22 +98,23 @@ def cut_after(desk: RedisDesk, seen: str) -> tuple[float, str]:
 
 
 def _began(told: list[Happening]) -> float:
-    return min(one.at for one in told if one.kind == "instance" and one.after == "serving")
+    began = [one.at for one in told if one.kind == "instance" and one.after == "serving"]
+    return min(began, default=told[-1].at)
 
 
 def main(plane: str, times: int) -> int:
     with using_engine() as engine:
         os.environ["DOCKER_HOST"] = engine.address
-        with images(engine, {"good": failing(1), "bad": failing(20)}) as made, stage(
+        with images(engine) as (good, bad), stage(
             "docker",
-            instance={"image": made["good"], "port": 3000, "pull": "never"},
+            instance={"image": good, "port": 3000, "pull": "never"},
             policy={"min": INSTANCES, "max": INSTANCES},
             proxy={"kind": plane},
         ) as found:  # fmt: skip
             proxy = found.settings.proxy
             desk = asyncio.run(serving_desk(found))
             load = Load(Client(proxy.listen_address, proxy.listen_port), Clock().now)
-            lasted = asyncio.run(canaries(load, found, desk, made["bad"], times))
+            lasted = asyncio.run(canaries(load, found, desk, bad, times))
     median = statistics.median(lasted)
     print(f"{plane}: cut off after {median:.1f} s, median of {times} ({min(lasted):.1f} to {max(lasted):.1f}); "
           f"must be {MUST_S:g} s")  # fmt: skip

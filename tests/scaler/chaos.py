@@ -120,7 +120,7 @@ class Chaos:
         self.now += 31.0 if a % 53 == 0 else 5.0 if a % 19 == 0 else 0.05 if a % 11 == 0 else 1.0
         renewed = self.state.term is not None and a % 13 != 0
         self.take(Tick(self.now, self._sighting(b, detail=False), self.now if renewed else None))
-        if Look() in self.effects and a % 4:
+        if {Look(), Look(outcomes=True)} & set(self.effects) and a % 4:
             self.look(1, b)
 
     def look(self, a: int, b: int) -> None:
@@ -142,12 +142,18 @@ class Chaos:
             silent,
             ("proxy c: nonsense",) if b % 19 == 0 else (),
             frozenset(PROXIES[:1]).intersection(silent),
-            detail_of(readings) if detail else None,
+            detail_of(readings, outcomes=True) if detail else None,
         )
 
     def _reading(self, name: str, b: int) -> ProxyReading:
         backends = {
-            one: BackendCounters(in_flight=max(0, b % 5 - 2), refused=self.refused if number == 0 else 0)
+            one: BackendCounters(
+                arrivals=self.arrivals,
+                errors=self.arrivals // (1 + (number + b) % 4),
+                in_flight=max(0, b % 5 - 2),
+                refused=self.refused if number == 0 else 0,
+                busy_ms=self.arrivals * (b % 50),
+            )
             for number, one in enumerate(self.state.instances)
         }
         return ProxyReading(
@@ -235,9 +241,12 @@ class Chaos:
         self.take(Ordered(self.now, Order(kind, count, f"{a}-{b}", proxy)))
 
     def deployed(self, a: int, b: int) -> None:
-        kind = OrderKind.ROLLBACK if a % 4 == 0 else OrderKind.DEPLOY
-        image = "" if b % 7 == 0 else f"v{b % 3}"
-        self.take(Ordered(self.now, Order(kind, id=f"{a}-{b}", image=image if kind is OrderKind.DEPLOY else "")))
+        kind = {0: OrderKind.ROLLBACK, 1: OrderKind.PROMOTE, 2: OrderKind.ABORT}.get(a % 8, OrderKind.DEPLOY)
+        order = Order(kind, id=f"{a}-{b}")
+        if kind is OrderKind.DEPLOY:
+            share = (1, 10, 50)[b % 3] if a % 2 else None
+            order = replace(order, image="" if b % 7 == 0 else f"v{b % 3}", share=share, sticky=b % 2 == 0)
+        self.take(Ordered(self.now, order))
 
     def resolved(self, a: int, b: int) -> None:
         if not self.resolves:

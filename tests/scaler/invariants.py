@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fleet.backend import CAPACITY, LEAVING, Backend, Phase
+from fleet.backend import CAPACITY, DEFAULT_WEIGHT, LEAVING, MAX_WEIGHT, Backend, Phase
 from scaler.machine import step
 from scaler.messages import (
     Adopted,
@@ -66,6 +66,7 @@ class Watcher:
         self._rollout(before, event, taken)
         self._told(before, event, taken)
         self._state_named(event, taken)
+        self._canary(before, event, taken)
 
     def _pure(self, before: State, event: Event, taken: Step) -> None:
         kept = copy.deepcopy(before)
@@ -130,7 +131,9 @@ class Watcher:
         was, now = phases(before), phases(taken.state)
         released = [name for name in now if (was.get(name), now[name]) == (Phase.SERVING, Phase.DRAINING)]
         silent = isinstance(event, Tick) and bool(missing(event, taken))
-        if released and not taken.state.closing:
+        tried = canary_spec(before)
+        chosen = [name for name in released if before.instances[name].spec != tried]
+        if chosen and not taken.state.closing:
             assert count(taken.state, Phase.SERVING) >= self.policy.sizes.min
             assert not silent, "a drain was chosen while a proxy is missing"
         for name, phase in now.items():
@@ -207,6 +210,24 @@ class Watcher:
         if isinstance(event, Deposed | Refused):
             assert before.instances == taken.state.instances
 
+    def _canary(self, before: State, event: Event, taken: Step) -> None:
+        was, tried, state = canary_spec(before), canary_spec(taken.state), taken.state
+        for effect in taken.effects:
+            if isinstance(effect, Publish):
+                backends = effect.change.backends.values()
+                assert all(one.canary is (one.spec == tried) for one in backends)
+                assert all(0 <= one.weight <= MAX_WEIGHT for one in backends)
+        if isinstance(event, Adopted):
+            return
+        if was is not None and tried is None:
+            left = [one for one in state.instances.values() if one.spec == was and one.phase in CAPACITY]
+            assert state.releases is not None
+            assert not left or state.releases.current.spec == was, "a canary that was cut goes on"
+            told = [*happenings(taken), *state.untold]
+            assert any(one.kind == "canary" and one.after in {"cut", "promoted"} and one.reasons for one in told)
+        if tried is None:
+            assert {DEFAULT_WEIGHT} >= {one.weight for one in state.instances.values() if one.phase is Phase.SERVING}
+
     def _state_named(self, event: Event, taken: Step) -> None:
         state = taken.state
         if not acting(state, event.now):
@@ -222,6 +243,12 @@ class Watcher:
         else:
             expected = "IDLE" if len(serving) <= minimum else "UP"
         assert expected == state.fleet_state
+
+
+def canary_spec(state: State) -> str | None:
+    """The spec of the canary, where there is one."""
+    canary = state.releases.canary if state.releases else None
+    return canary.release.spec if canary else None
 
 
 def missing(event: Tick, taken: Step) -> set[str]:
