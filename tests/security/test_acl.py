@@ -76,7 +76,9 @@ def test_the_scaler_does_all_that_it_does(fresh: dict[str, Settings]) -> None:
         assert [OrderKind.PAUSE] == [order.kind for order in registry.orders("")]
         assert ("p1",) == tuple(one.id for one in registry.sight(detail=True).readings)
         assert (BACKENDS, True) == ((registry.recall().snapshot or Snapshot(0, {})).backends, registry.recall().paused)
-        registry.forget("p1")
+        registry.remember(lease, "p1", lasting=True)
+        registry.remember(lease, "p1", lasting=False)
+        registry.forget(lease, "p1")
         assert () == registry.sight(detail=True).readings
         assert "" == registry.overwritten()
         # What a stranger made something else of is put right with these rights, too.
@@ -186,7 +188,7 @@ WRITES: dict[str, tuple[str, ...]] = {
 }
 SCALERS = {"backends", "instances", "generation", "serial", "lease", "token", "definition", "scaler", "scalers"}
 MAY: dict[str, set[str]] = {
-    "scaler": {*SCALERS, "events", "orders", "proxies", "changes"},
+    "scaler": {*SCALERS, "events", "orders", "proxies", "lasting", "changes"},
     "proxy": {"a proxy", "proxies", "lasting", "crashes", "a crash", "wake"},
     "operator": {"orders", "wake"},
     "reader": set(),
