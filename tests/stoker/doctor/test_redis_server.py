@@ -91,7 +91,7 @@ def test_a_user_with_too_few_rights_and_a_server_with_a_bad_policy_are_told(tmp_
     port = free_port()
     argv = [server_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--save", ""]
     limits = ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]
-    poor = ["--user", "poor on >a-long-password ~* &* +@all -evalsha -publish -config"]
+    poor = ["--user", "poor", "on", ">a-long-password", "~*", "&*", "+@all", "-evalsha", "-publish", "-config"]
     with serving([*argv, *limits, *poor], port):
         url = f"redis://poor:a-long-password@127.0.0.1:{port}"
         told = {one.subject: one for one in check_redis(load(None, redis_url=url), Clock().now)}
