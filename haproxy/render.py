@@ -16,8 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from fleet.canary_cookie import set_cookie
 from fleet.errors import SettingsError
 from fleet.reserved import FORWARDING, HINTS, HOP, PATTERN
-from haproxy.canary import DRAWN
 from haproxy.access_format import access_format
+from haproxy.canary import DRAWN
 from haproxy.failure_log import LOG_FORMAT
 from haproxy.model import BACKEND, FRONTEND, Slot
 from haproxy.sections import marks_of, marks_text, server_lines

@@ -47,13 +47,11 @@ async def test_each_request_is_a_line(store_settings: Settings, tmp_path: Path, 
             await connection.ask("/?secret=1", "X-Stoker-Request: mine")
             await connection.ask("/bad", method="POST", body=b"x" * 70_000)
             await connection.ask("/__stoker/no")
-        async with client(plane.port) as leaving:
-            one.arrived.clear()
-            leaving.send("/wait")
-            async with asyncio.timeout(15):
-                await one.arrived.wait()
-            leaving.abort()
-            first, second, third, fourth = await written(file, 4)
+            async with client(plane.port) as leaving:
+                leaving.send("/wait")
+                await plane.until(lambda reading: reading.in_flight == 1)
+                leaving.abort()
+                first, second, third, fourth = await written(file, 4)
     assert ("GET", "/", 200, "production1") == tuple(first[key] for key in ("method", "path", "status", "backend"))
     assert (0, len(b"production1")) == (first["bytes_in"], first["bytes_out"])
     assert first["address"] == one.url.removeprefix("http://")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fleet.settings import Settings
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
 
 
 async def test_a_scrape_tells_what_passed(
