@@ -28,7 +28,9 @@ class HaproxySettings(Section):
     threads: int | None = Field(None, ge=1, le=64, description="none: one for each core that this process may use.")
     max_connections: int | None = Field(None, ge=100, description="none: as many as the limit of open files allows.")
     access_log: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_./:@+-]{1,255}$", description="The access log's target: stdout, /dev/log, 127.0.0.1:514."
+        None,
+        pattern=r"^[A-Za-z0-9_./:@+-]{1,255}$",
+        description="The access log's target: stdout, /dev/log, 127.0.0.1:514.",
     )
     certificate: Path | None = Field(None, description="A PEM file or folder: clients then speak TLS, also HTTP/2.")
     frontend_snippet: Path | None = Field(None, description="A file of your own lines for the frontend.")
