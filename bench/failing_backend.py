@@ -1,4 +1,4 @@
-"""A backend that fails so many per cent of its requests by chance, and never /up: python failing_backend.py PORT RATE."""
+"""A backend that fails some requests by chance, and never /up: python failing_backend.py PORT PER_CENT."""
 
 import asyncio
 import sys

@@ -120,7 +120,7 @@ class Chaos:
         self.now += 31.0 if a % 53 == 0 else 5.0 if a % 19 == 0 else 0.05 if a % 11 == 0 else 1.0
         renewed = self.state.term is not None and a % 13 != 0
         self.take(Tick(self.now, self._sighting(b, detail=False), self.now if renewed else None))
-        if {Look(), Look(outcomes=True)} & set(self.effects) and a % 4:
+        if any(isinstance(effect, Look) for effect in self.effects) and a % 4:
             self.look(1, b)
 
     def look(self, a: int, b: int) -> None:

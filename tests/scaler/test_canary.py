@@ -1,0 +1,77 @@
+"""A canary in the machine, where a scenario would not show it: the weights, what is told of it, late things."""
+
+from __future__ import annotations
+
+from fleet.registry import Memory, Order, OrderKind
+from fleet.release import Canary, Release, Releases
+from scaler.messages import Look, Ordered, Publish, Resolved
+from tests.scaler.builders import SPEC, Machine, found, listed, policy, reading, snapshot
+
+STABLE = ("web1", "web2", "web3", "web4", "web5")
+
+
+def running(**more: object) -> Machine:
+    """Five serve, and web6 of another release is tried on a tenth."""
+    machine = Machine(policy(min=5, max=10))
+    release = Release(SPEC)
+    canary = Canary(Release("spec2", "v2"), 10, **more)  # type: ignore[arg-type]
+    there = [found(name) for name in STABLE] + [found("web6", spec="spec2")]
+    listing = snapshot(*(listed(name) for name in STABLE), listed("web6", spec="spec2", weight=56, canary=True))
+    releases = Releases(release, configured=release, canary=canary)
+    machine.lead(*there, memory=Memory(listing, 6, desired=5, releases=releases), ready=[one.name for one in there])
+    return machine
+
+
+def published(machine: Machine) -> dict[str, tuple[int, bool, bool]]:
+    changes = [one.change for taken in machine.steps for one in taken.effects if isinstance(one, Publish)]
+    return {name: (one.weight, one.canary, one.sticky) for name, one in changes[-1].backends.items()}
+
+
+def test_a_taken_over_canary_keeps_its_share_and_is_marked() -> None:
+    told = published(running(sticky=True))
+    assert (56, True, True) == told["web6"]
+    assert (100, False, False) == told["web1"]
+
+
+def test_its_counters_are_read_at_every_tick_and_only_then() -> None:
+    machine = running()
+    taken = machine.tick(reading(generation=machine.generation))
+    assert Look(outcomes=True) in taken.effects
+    machine.take(Ordered(machine.now, Order(OrderKind.ABORT, id="9-1")))
+    machine.publish()
+    machine.wait(1)
+    taken = machine.tick(reading(generation=machine.generation))
+    assert not any(isinstance(one, Look) and one.outcomes for one in taken.effects)
+
+
+def test_an_abort_drains_it_and_the_others_weigh_as_ever() -> None:
+    machine = running()
+    machine.take(Ordered(machine.now, Order(OrderKind.ABORT, id="9-1", reason="alert: Errors")))
+    assert machine.phases()["web6"] == "draining"
+    assert {(100, False, False)} == set(published(machine).values())
+
+
+def test_an_alert_without_a_canary_is_a_note() -> None:
+    machine = running()
+    for number in (1, 2):
+        taken = machine.take(Ordered(machine.now, Order(OrderKind.ABORT, id=f"9-{number}", reason="alert")))
+    assert ("order 9-2: there is no canary",) == taken.notes
+
+
+def test_an_abort_before_the_image_is_resolved_forgets_it() -> None:
+    machine = Machine(policy(min=1))
+    machine.lead()
+    machine.take(Ordered(machine.now, Order(OrderKind.DEPLOY, id="9-1", image="v2", share=10)))
+    machine.take(Ordered(machine.now, Order(OrderKind.ABORT, id="9-2")))
+    machine.take(Resolved(machine.now, "v2", "9-1", "v2", "spec2"))
+    assert machine.state.releases is not None
+    assert (None, None) == (machine.state.releases.asked, machine.state.releases.canary)
+
+
+def test_the_summary_tells_how_it_stands() -> None:
+    machine = running()
+    machine.tick(reading(generation=machine.generation))
+    changes = [one.change for taken in machine.steps for one in taken.effects if isinstance(one, Publish)]
+    standing = changes[-1].summary.canary
+    assert standing is not None
+    assert ("v2", 10, 10.1, 1) == (standing.release, standing.wanted, standing.share, standing.serving)
