@@ -18,7 +18,7 @@ ROUNDING = 1e-9  # a need of 3.0000000001 is 3
 class Observation:
     """All that a decision rests on.
 
-    `desired` is the decision in force, `minimum` the fewest to keep now (None: policy.min), `serving` what answers, `ordered` what starts or warms. `panicking` and
+    `desired` is the decision in force, `serving` what answers now, `ordered` what starts or warms. `panicking` and
     `peak` are the machine's memory of a burst; `recent` is the largest need of the stabilisation time, None where
     there is none. `keep` names what forbids going down now ("" for nothing). `minimum` is the fewest to keep now, None
     for policy.min.
