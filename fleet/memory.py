@@ -59,6 +59,7 @@ class MemoryStore:
     outage: str | None = None
     _stored: Stored = field(default_factory=Stored)
     _entries: int = 0
+    _newest_ms: int = 0
     _woken: threading.Condition = field(default_factory=threading.Condition)
     _wakes: int = 0
     _closed: bool = False
@@ -278,8 +279,10 @@ class MemoryStore:
         return max(previous + 1, int(self.clock() * 1000))
 
     def _entry(self) -> str:
+        """An id above the last, though the clock went back, as a stream gives them."""
         self._entries += 1
-        return f"{int(self.clock() * 1000)}-{self._entries}"
+        self._newest_ms = max(self._newest_ms, int(self.clock() * 1000))
+        return f"{self._newest_ms}-{self._entries}"
 
     def _record(self, stored: Stored, happenings: Sequence[Happening]) -> None:
         stored.events += [(self._entry(), one) for one in happenings]

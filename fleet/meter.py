@@ -20,7 +20,7 @@ _value = itemgetter(1)
 Point = TypeVar("Point", bound=tuple[float, ...])
 
 CLOSEST_POINTS_S = 0.2  # looks closer together than this share a point, so that wakes do not grow the window
-HOLE_S = 5.0  # more than this between two looks is a hole
+HOLE_S = 1.5  # more than this between two looks is a hole
 LATE_S = 1.5  # a report that is later than this was not only slow: its proxy may be gone, and its clients with others
 
 

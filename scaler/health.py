@@ -212,10 +212,10 @@ def exit_reason(item: Found) -> str:
 
 
 def remove_stray(turn: Turn, item: Found, reason: str) -> None:
-    """Have something of ours that nobody ordered (or ordered any longer) stopped and removed."""
+    """Have something of ours that nobody ordered (or ordered any longer) stopped and removed.
+
+    What runs drains first, for a proxy may have known it by a registry that is lost.
+    """
     number = instance_number(turn.policy.app, item.name) or 0
     turn.set(serial=max(turn.state.serial, number))
-    stray = Instance(
-        item.name, Phase.STOPPING, item.host, item.spec, since=turn.now, deadline=None, version=0, url=item.url
-    )
-    turn.enter(stray, Phase.STOPPING, reason)
+    turn.enter(running_instance(turn, item), Phase.DRAINING if item.running else Phase.STOPPING, reason)

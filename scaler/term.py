@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from scaler.turn import Turn
 
 
-# Numbers that were given out since what is remembered are not known; so many are left out, for a name is used once.
+# A name is used once, ever. Where the numbers given out lately are not known, so many are left out for each half of a
+# lease's time since the last that is known: others may have left numbers out too, and a take-over needs a lease's time.
 LOST_NUMBERS = 1000
+HALF_LEASE_MS = 2000
+DAY_MS = 86_400_000
 
 
 def take_term(turn: Turn, event: Elected | Deposed | Refused | Adopted) -> None:
@@ -138,7 +141,7 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
     serving = sum(1 for backend in known.values() if backend.phase is Phase.SERVING)
     ours = _remembers_more(turn, event)
     turn.set(
-        serial=max([turn.state.serial, memory.serial, *numbers]) + (0 if _up_to_date(turn, memory) else LOST_NUMBERS),
+        serial=max([turn.state.serial, memory.serial, *numbers]) + _lost_numbers(turn, event),
         generation=max(turn.state.generation, memory.snapshot.generation if memory.snapshot else 0),
         hosts=tuple(sorted(census.answered or census.hosts)) or turn.state.hosts,
         desired=max(serving, turn.state.desired) if ours or memory.desired is None else memory.desired,
@@ -151,6 +154,15 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
     take_over_releases(turn, (own or memory.releases) if ours else (memory.releases or own), specs)
     for fault in (*memory.faults, *(memory.snapshot.faults if memory.snapshot else ()), *census.faults):
         turn.tell("fault", "registry", "", "ignored", fault)
+
+
+def _lost_numbers(turn: Turn, event: Adopted) -> int:
+    """Tokens and generations are times in ms. Who knows nothing reckons with the whole day."""
+    if _up_to_date(turn, event.memory):
+        return 0
+    stored = event.memory.snapshot.generation if event.memory.snapshot else 0
+    last_ms = max(turn.state.generation, stored, event.token - event.token % DAY_MS)
+    return LOST_NUMBERS * (1 + max(0, event.token - last_ms) // HALF_LEASE_MS)
 
 
 def _listed(backend: Backend) -> Instance:
@@ -183,8 +195,10 @@ def _continue(turn: Turn, backend: Backend, item: Found, *, complete: bool) -> N
             undo(turn, instance, exit_reason(item))
     elif backend.phase is Phase.STARTING:
         turn.enter(instance, Phase.WARMING, "was starting, now runs")
-    else:
-        turn.enter(grown(instance) if backend.phase is Phase.SERVING else instance, backend.phase)
+    elif backend.phase is Phase.SERVING:
+        turn.enter(grown(instance), Phase.SERVING)
+    else:  # what warms may have been adopted by the last holder, and have served before
+        turn.enter(replace(instance, unlisted=True), backend.phase)
 
 
 def _unlisted(turn: Turn, event: Adopted, item: Found, *, complete: bool) -> None:

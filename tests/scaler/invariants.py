@@ -115,12 +115,10 @@ class Watcher:
         for name in was.keys() & now.keys():
             assert was[name] is now[name] or (was[name], now[name]) in ROWS
         for name in now.keys() - was.keys():
-            adopted = isinstance(event, Counted) and before.unheard
-            if adopted and now[name] in {
-                Phase.WARMING,
-                Phase.DRAINING,
-            }:  # found on a host that was silent when the registry was empty
+            if isinstance(event, Counted) and now[name] is Phase.DRAINING:
                 continue
+            if isinstance(event, Counted) and before.unheard and now[name] is Phase.WARMING:
+                continue  # found on a host that was silent when the registry was empty
             assert now[name] in {Phase.STARTING, Phase.STOPPING}
             assert now[name] is Phase.STOPPING or int(name.removeprefix(self.policy.app)) > before.serial
         assert all(was[name] in {Phase.STOPPING, Phase.FAILED} for name in was.keys() - now.keys())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fleet.registry import Order, OrderKind
 from scaler.messages import Census, Closed, Counted, Ordered, Outcome, Watch
 from tests.scaler.builders import (
+    reading,
     Machine,
     census,
     found,
@@ -192,12 +193,26 @@ def test_a_census_that_began_before_the_phase_did_says_nothing_about_it() -> Non
     assert {"web1": "serving", "web2": "serving"} == machine.phases()
 
 
-def test_a_stray_is_removed() -> None:
+def test_a_stray_is_removed_once_no_proxy_sends_to_it() -> None:
     machine = serving(1)
     machine.wait(1)
     machine.take(Counted(machine.now, census(found("web1"), found("web8"), asked_at=machine.now)))
     machine.publish()
-    assert (["web8"], 8) == (machine.stopped(), machine.state.serial)
+    assert ([], "draining", 8) == (machine.stopped(), machine.phases()["web8"], machine.state.serial)
+    machine.tick(reading(generation=machine.generation, leaving={"web8": 1}))
+    assert "draining" == machine.phases()["web8"]
+    machine.tick(reading(generation=machine.generation))
+    machine.publish()
+    assert ["web8"] == machine.stopped()
+
+
+def test_a_stray_that_has_ended_is_removed_at_once() -> None:
+    machine = serving(1)
+    machine.wait(1)
+    there = census(found("web1"), found("web8", running=False), asked_at=machine.now)
+    machine.take(Counted(machine.now, there))
+    machine.publish()
+    assert ["web8"] == machine.stopped()
 
 
 def test_a_draining_one_that_dies_is_stopped() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fleet.backend import Phase
@@ -99,7 +101,7 @@ def test_what_runs_and_is_not_listed_is_removed() -> None:
     machine = Machine()
     machine.elect()
     machine.adopt(found("web1"), found("web2"), memory=remembered("web1", desired=1))
-    assert {"web1": "serving", "web2": "stopping"} == machine.phases()
+    assert {"web1": "serving", "web2": "draining"} == machine.phases()
     assert ["labelled as ours, not in the registry"] == machine.reasons("web2")
 
 
@@ -154,7 +156,7 @@ def test_what_this_scaler_published_is_as_new_as_any_proxy_can_be() -> None:
     machine.adopt(
         found("web1"), found("web2"), memory=remembered("web1", generation=machine.state.generation, desired=1)
     )
-    assert "stopping" == machine.phases()["web2"]
+    assert "draining" == machine.phases()["web2"]
 
 
 def test_our_own_memory_wins_over_an_older_registry() -> None:
@@ -213,6 +215,18 @@ def test_a_number_is_not_given_out_again_whatever_remembers_it() -> None:
         machine.elect()
         machine.adopt(*there, memory=memory)
         assert 7 < max(int(name.removeprefix("web")) for name in machine.phases()), memory
+
+
+def test_numbers_that_others_may_have_given_out_meanwhile_are_left_out() -> None:
+    """After a loss at 100 s another scaler took over and left some out too; this one, later, must not meet them."""
+    first, second = Machine(policy(min=1)), Machine(policy(min=1))
+    for machine, token in ((first, 104_000), (second, 200_000)):
+        machine.tick(reading(generation=100_000))  # both remember what was published at 50 s
+        machine.state = replace(machine.state, generation=50_000, serial=7)
+        machine.elect(token=token)
+        machine.adopt(memory=EMPTY)
+    assert 7 + 1000 * 28 + 1 == first.state.serial
+    assert 7 + 1000 * 76 + 1 == second.state.serial
 
 
 def test_orders_in_force_survive_a_restart() -> None:
@@ -321,7 +335,7 @@ def test_a_registry_as_new_as_any_proxys_is_complete() -> None:
     machine.elect()
     machine.tick(reading(generation=5))
     machine.adopt(found("web1"), found("web2"), memory=remembered("web1", generation=5, desired=1))
-    assert "stopping" == machine.phases()["web2"]
+    assert "draining" == machine.phases()["web2"]
 
 
 def test_what_was_decided_but_never_published_is_not_remembered() -> None:
@@ -426,3 +440,13 @@ def test_a_proxy_that_left_long_before_the_store_lost_its_data_is_not_missed() -
     machine.tick(reading("m"))
     machine.adopt(found("web1"), memory=EMPTY)
     assert ["m"] == list(machine.state.proxies)
+
+
+def test_what_warms_and_may_have_served_under_an_earlier_holder_drains_before_it_goes() -> None:
+    machine = Machine(policy(min=0, life={"start_timeout_s": 30.0}))
+    machine.elect()
+    machine.adopt(found("web1"), memory=remembered(web1=Phase.WARMING, desired=1))
+    machine.publish()
+    machine.wait(31)
+    machine.tick(reading(generation=machine.generation))
+    assert "draining" == machine.phases()["web1"]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Between a proxy's last report and the moment at which a tick can know that it is silent.
 NOTICED_S = PROXY_TTL_S + 3.0
 EARLY_S = 0.5
+# Between the first report of a proxy that was forgotten and the moment at which what was decided without it is done.
+BACK_S = 3.0
 
 
 class BrokenError(AssertionError):
@@ -141,8 +143,7 @@ class Model:
 
     def start_sent(self, scaler: str, name: str) -> None:
         self.checked["started"] += 1
-        sent_at = self._sent.get(name)
-        if sent_at is not None and self.lost_at < sent_at:
+        if name in self._sent:
             raise self.broken("nothing is started twice", f"{name} by {scaler}")
         self._sent[name] = self.timeline.now
         if self._late(scaler) and name in self.registry and self.writer and self.writer.scaler != scaler:
@@ -177,7 +178,9 @@ class Model:
     def _gone(self, proxy: Proxy, scaler: str) -> bool:
         """Whether that scaler cannot know of this proxy: lost by the store, forgotten by now, or begun meanwhile."""
         silent_s = self.timeline.now - proxy.last_report
-        forgotten = proxy.kind != "haproxy" and silent_s >= self.policy.life.proxy_forget_s
+        forget_s = self.policy.life.proxy_forget_s
+        just_back = proxy.back_after_s >= forget_s and self.timeline.now - proxy.back_at < BACK_S
+        forgotten = proxy.kind != "haproxy" and (silent_s >= forget_s or just_back)
         lost = self.lost_at >= proxy.last_report and proxy.id not in self._knew.get(scaler, ())
         return forgotten or lost or not proxy.known
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
 from fleet.errors import StoreUnavailableError
-from fleet.registry import ProxyReading, Snapshot
+from fleet.registry import PROXY_TTL_S, ProxyReading, Snapshot
 from tests.chaos.simulated.engine import Engine, chance
 from tests.chaos.simulated.server import Board
 from tests.chaos.simulated.timeline import Timeline
@@ -64,6 +64,8 @@ class Proxy:
     expired: float = 0.0
     last_request: float = -1e9
     last_report: float = -1e9
+    back_at: float = -1e9
+    back_after_s: float = 0.0
     rate: float = 0.0
     slow: dict[str, list[float]] = field(default_factory=dict)
     left: dict[str, float] = field(default_factory=dict)
@@ -129,7 +131,9 @@ class Proxy:
         held_news = self.held and not self._reported_held
         flying = self.flying()
         self.board.report(self._reading(flying), flying, self.refused)
-        self.known, self.last_report = True, self.timeline.now
+        now, silent_s = self.timeline.now, self.timeline.now - self.last_report
+        self.back_at, self.back_after_s = (now, silent_s) if silent_s > PROXY_TTL_S else (self.back_at, self.back_after_s)
+        self.known, self.last_report = True, now
         self._reported_held = bool(self.held)
         if held_news:
             self.wake()
