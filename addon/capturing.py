@@ -14,7 +14,7 @@ from fleet.crash import NO_TOKEN, Failure, Source, Uncaptured
 from fleet.crash_document import pack
 from fleet.crash_packing import Packer
 from fleet.crash_told import about
-from fleet.profile_client import NotHadError, ProfileClient
+from fleet.profile_client import NOTHING, UNSERVED, NotHadError, ProfileClient
 
 if TYPE_CHECKING:
     from addon.replay import Replayer
@@ -165,7 +165,7 @@ class Capturer:
         if len(self._misses) >= BACKENDS:
             self._misses.clear()
         self._misses[job.url] = known + 1
-        raise NotHadError("the app has nothing of it")
+        raise NotHadError(UNSERVED if await client.waiting(job.url) is None else NOTHING)
 
 
 async def _forget(client: ProfileClient, job: Job) -> None:

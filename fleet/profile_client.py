@@ -22,6 +22,9 @@ TOKEN_HEADER = "X-Stoker-Token"  # noqa: S105  # a header's name
 EXCHANGE_S = 5.0
 LIST_LIMIT = 256 * 1024
 LISTED = 100
+# Why nothing came of it, in the words of both planes.
+UNSERVED = "the app serves no profiles; it needs the middleware, with the same token"
+NOTHING = "the app has nothing of it"
 
 
 class NotHadError(Exception):

@@ -15,7 +15,7 @@ from fleet.crash import Failure, Uncaptured
 from fleet.crash_journal import Journal
 from fleet.crash_packing import Packer
 from fleet.crash_told import Found
-from fleet.profile_client import NotHadError, ProfileClient, Waiting
+from fleet.profile_client import NOTHING, UNSERVED, NotHadError, ProfileClient, Waiting
 from haproxy.crash_record import PLANE
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ OTHERS_S = 3.0
 # Of 8 MB each at most.
 MOST_CHASES = 16
 PACE_S = 0.02
-UNSERVED = "the app serves no profiles; it needs the middleware, with the same token"
-NOTHING = "the app has nothing of it"
 
 
 @dataclass(frozen=True, slots=True)

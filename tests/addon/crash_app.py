@@ -50,10 +50,16 @@ class CrashApp:
 
     def application(self) -> web.Application:
         made = web.Application()
+        made.router.add_get("/__stoker/profiles", self._list)
         made.router.add_get("/__stoker/profiles/{id}", self._profile)
         made.router.add_delete("/__stoker/profiles/{id}", self._remove)
         made.router.add_route("*", "/{path:.*}", self._page)
         return made
+
+    async def _list(self, request: web.Request) -> web.Response:
+        if request.headers.get("X-Stoker-Token") != self.token:
+            return web.Response(status=404)
+        return web.json_response({"profiles": [{"id": one, "size": 1, "age_s": 0.0} for one in self.kept]})
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("X-Rack-Mini-Profiler") == "flamegraph":

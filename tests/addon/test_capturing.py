@@ -16,6 +16,7 @@ from fleet import profile_client
 from fleet.crash import NO_TOKEN, Crash, Source, Uncaptured
 from fleet.crash_journal import Journal
 from fleet.memory_crashes import MemoryCrashes
+from fleet.profile_client import UNSERVED
 from tests.addon.crash_app import CrashApp, crash_app
 from tests.contracts.crashes import document, failure
 
@@ -116,7 +117,7 @@ async def test_a_wrong_token_is_as_good_as_no_middleware(app: CrashApp, monkeypa
     app.kept["c1"] = document("c1")
     async with working(Desk("another-token-of-16")) as desk:
         desk.crash(app)
-        assert ["the app has nothing of it"] == [one.reason for one in await desk.settled()]
+        assert [UNSERVED] == [one.reason for one in await desk.settled()]
     assert ["c1"] == list(app.kept)
 
 
