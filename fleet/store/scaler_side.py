@@ -152,10 +152,17 @@ class RedisRegistry:
             for command in self.snapshots.wanted:
                 pipeline.execute_command(*command)
             pipeline.type(self.keys.orders)
-            *found, orders = pipeline.execute(raise_on_error=False)
+            pipeline.execute_command("GET", self.keys.serial)
+            pipeline.type(self.keys.definition)
+            *found, orders, serial, definition = pipeline.execute(raise_on_error=False)
         differing = [key for key, kept in zip(self._registry_keys, found, strict=True) if wrong_type(kept)]
         if not differing:
             differing = self._differing(before, *found)
+        # A larger serial than ours is kept, so that only what is none differs.
+        if wrong_type(serial) or number(serial, SERIAL_LIMIT) is None:
+            differing.append(self.keys.serial)
+        if before.releases is not None and definition not in {b"hash", b"none"}:
+            differing.append(self.keys.definition)
         differing += self._lost_orders(orders)
         if differing:
             self._written = None

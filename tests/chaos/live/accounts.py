@@ -51,10 +51,8 @@ class Accounts:
         """Whether HAProxy gave up on it because all that served, as far as anybody could know, had just been killed."""
         if one.status != 503 or one.number in self._on or self._stage.plane(one.proxy).kind != "haproxy":
             return False
-        known = next(
-            (look.backends for look in reversed(self._stage.watch.looks) if look.at <= one.sent_at and look.backends),
-            {},
-        )
+        looks = [look for look in self._stage.watch.looks if look.at <= one.sent_at and look.serving]
+        known = (looks[-1].backends if looks else None) or {}
         served = [name for name, backend in known.items() if backend.phase is Phase.SERVING]
         kills = self._kills
         return bool(served) and all(name in kills and kills[name] <= one.ended_at for name in served)

@@ -101,6 +101,8 @@ async def test_a_bad_entry_is_a_fault_and_the_others_stand(
         (("SET", "generation", "7"), "{generation}"),
         (("DEL", "generation"), "{generation}"),
         (("SET", "instances", "x"), "{instances}"),
+        (("SET", "serial", "x"), "{serial}"),
+        (("DEL", "serial"), "{serial}"),
     ],
 )
 def test_what_a_stranger_writes_over_the_registry_is_seen_once_and_the_next_publication_mends_it(
@@ -109,7 +111,8 @@ def test_what_a_stranger_writes_over_the_registry_is_seen_once_and_the_next_publ
     assert "" == registry.overwritten()
     verb, key, *values = command
     registry.client.execute_command(verb, getattr(keys, key), *values)
-    told = named.format(backends=keys.backends, generation=keys.generation, instances=keys.instances)
+    named_keys = {name: getattr(keys, name) for name in ("backends", "generation", "instances", "serial")}
+    told = named.format(**named_keys)
     assert f"not as it was published: {told}" == registry.overwritten()
     assert "" == registry.overwritten()
     registry.publish(lease, CHANGE)
