@@ -165,7 +165,9 @@ def take_over_releases(turn: Turn, stored: Releases | None, specs: Sequence[str]
             stored = Releases(Release(other), configured=configured, rollout=rollout)
         else:
             stored = Releases(Release(other))
-    turn.set(releases=stored, trial=Trial())
+    own = turn.state.releases.canary if turn.state.releases else None
+    same = own is not None and stored.canary is not None and own.order == stored.canary.order
+    turn.set(releases=stored, trial=turn.state.trial if same else Trial())
     if stored.asked is not None:
         turn.effects.append(Resolve(stored.asked.image, stored.asked.order))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fleet.registry import Memory, Order, OrderKind
+from fleet.registry import Detail, Memory, Order, OrderKind, Outcomes, Sighting
 from fleet.release import Canary, Release, Releases
-from scaler.messages import Look, Ordered, Publish, Resolved
+from scaler.messages import Deposed, Look, Ordered, Publish, Resolved, Tick
 from tests.scaler.builders import SPEC, Machine, found, listed, policy, reading, snapshot
 
 STABLE = ("web1", "web2", "web3", "web4", "web5")
@@ -75,3 +75,16 @@ def test_the_summary_tells_how_it_stands() -> None:
     standing = changes[-1].summary.canary
     assert standing is not None
     assert ("v2", 10, 10.1, 1) == (standing.release, standing.wanted, standing.share, standing.serving)
+
+
+def test_a_scaler_that_lost_its_lease_for_a_moment_goes_on_with_what_it_saw() -> None:
+    machine = running()
+    detail = Detail(outcomes={"p": {"web6": Outcomes(5, 1, 50)}})
+    machine.take(Tick(machine.now, Sighting((reading(generation=machine.generation),), detail=detail), machine.now))
+    seen, releases = machine.state.trial, machine.state.releases
+    assert {"p"} == set(seen.seen)
+    machine.take(Deposed(machine.now, "the lease ran out"))
+    there = [found(name) for name in STABLE] + [found("web6", spec="spec2")]
+    listing = snapshot(*(listed(name) for name in STABLE), listed("web6", spec="spec2"), generation=machine.generation)
+    machine.lead(*there, memory=Memory(listing, 6, desired=5, releases=releases), ready=[one.name for one in there])
+    assert seen == machine.state.trial
