@@ -30,6 +30,7 @@ from fleet.registry import BackendCounters, Change, Order, OrderKind, ProxyReadi
 from fleet.settings import LifeSettings, PolicySettings, Settings, load
 from fleet.store.opening import open_desk, open_noticeboard, open_registry
 from scaler.actuators.probe import Prober, probe_once
+from scaler.definitions import Definitions
 from scaler.driver import drive
 from scaler.hands import Hands
 from scaler.inbox import Ending, Inbox
@@ -77,7 +78,7 @@ class Timed(Live):
         self._chosen = self._chosen or isinstance(effect, Look)
         super().perform(effect)
 
-    def _look(self) -> Event:
+    def _look(self) -> Event | None:
         self._began = time.perf_counter(), time.thread_time()
         return super()._look()
 
@@ -91,7 +92,12 @@ def run_scaler(settings: Settings, backends: int, seconds: float) -> None:
     hand.adopt(snapshot)
     inbox = Inbox(clock.now)
     hands = Hands(
-        hand, {SPEC: settings.instance}, lambda urls: probe_once(urls, "/up", 2.0), inbox.answer, clock.now, 4
+        hand,
+        Definitions(settings.instance, SPEC),
+        lambda urls: probe_once(urls, "/up", 2.0),
+        inbox.answer,
+        clock.now,
+        4,
     )
     sizes = PolicySettings(min=backends - DRAINING, max=2 * backends)
     policy = Policy(settings.app, SPEC, sizes, LifeSettings(drain_timeout_s=600.0))
