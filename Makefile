@@ -1,19 +1,25 @@
-# make demo | test | check | chaos | soak do all they need in .venv; make test, chaos and soak, where they run as root, also
-# install Debian packages. `make chaos SEED=n SECONDS=n` breaks a running fleet, `make soak MINUTES=60` moves it for an hour.
+# make demo | test | test-chaos | check | chaos | soak do all they need in .venv; all but demo and check, where they run as
+# root, also install Debian packages. `make chaos SEED=n SECONDS=n` breaks a running fleet, `make soak MINUTES=60` moves it for an hour.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format docs mutation chaos soak clean
+.PHONY: demo test test-chaos check format docs mutation chaos soak clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/stoker demo
 
 test: $(VENV)/.installed-dev
 	@tests/provision
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/chaos $(ARGS)
+
+# 200 simulated hours of faults, then one short live run, which needs the machine for itself.
+test-chaos: $(VENV)/.installed-dev
+	@tests/provision
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not live' tests/chaos $(ARGS)
+	@$(BIN)/python -m pytest -m live tests/chaos $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
