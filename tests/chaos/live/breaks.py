@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 import time
+from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,10 @@ def _faults(made: Stage) -> Faults:
 def _accounted(found: Found, made: Stage, faults: Faults, loads: list[Load]) -> None:
     accounts = Accounts(made, faults, read_records(made.record))
     failed = [one for load in loads for one in load.failed]
+    why = Counter(accounts.why(one) or "without a reason" for one in failed)
     lost = [one for one in failed if accounts.why(one) is None]
-    found.facts.append(
-        f"{sum(len(load.sent) for load in loads)} requests, {len(failed)} failed, {len(lost)} without a reason"
-    )
+    found.facts.append(f"{sum(len(load.sent) for load in loads)} requests, {len(failed)} failed")
+    found.facts += [f"  {count} {reason}" for reason, count in why.items()]
     found.broken += [f"{one}; {accounts.told(one)}" for one in lost]
 
 
@@ -51,7 +52,7 @@ async def reboot(rps: float = 20.0) -> Found:
             old = set(made.instances())
             await faults._reboot("", 0, "")
             took_s = await until(
-                lambda: made.watch.settled(3, 2) and not old & set(made.instances()), "3 new ones serve"
+                lambda: made.watch.settled(3, 2) and not old & set(made.watch.last.backends or ()), "3 new ones serve"
             )
             found.within("3 others serve after all were killed", took_s, WHOLE_S)
             found.once_and_whole(made)
