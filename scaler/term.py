@@ -159,7 +159,8 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
 def _lost_numbers(turn: Turn, event: Adopted) -> int:
     """Tokens and generations are times in ms. Who knows nothing reckons with the whole day."""
     if _up_to_date(turn, event.memory):
-        return 0
+        listed = _complete(turn, event) or (turn.state.generation > 0 and _remembers_more(turn, event))
+        return 0 if listed or event.census.answered >= event.census.hosts else LOST_NUMBERS
     stored = event.memory.snapshot.generation if event.memory.snapshot else 0
     last_ms = max(turn.state.generation, stored, event.token - event.token % DAY_MS)
     return LOST_NUMBERS * (1 + max(0, event.token - last_ms) // HALF_LEASE_MS)

@@ -12,11 +12,11 @@ from structlog.testing import capture_logs
 
 from fleet.errors import StoreUnavailableError
 from fleet.memory import MemoryStore
-from fleet.registry import Order, OrderKind
+from fleet.registry import Order, OrderKind, Sighting
 from scaler.inbox import Ending, Wake
-from scaler.messages import Closed, Deposed, Elected, Ordered, Published, Refused, Tick, Unpublished
+from scaler.messages import Closed, Deposed, Elected, Ordered, Published, Refused, StopFailed, Tick, Unpublished
 from tests.scaler.builders import policy
-from tests.scaler.rig import Rig, ScriptedActuator
+from tests.scaler.rig import HandClock, Rig, ScriptedActuator
 
 if TYPE_CHECKING:
     from fleet.registry import Change, Lease
@@ -318,6 +318,45 @@ def test_a_silent_proxy_is_forgotten_in_the_store() -> None:
     rig.proxy = False
     rig.run(70)
     assert {} == rig.store._stored.readings
+
+
+class Slow(MemoryStore):
+    """A store that answers each look after more than a tick."""
+
+    slow = False
+
+    def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
+        if self.slow:
+            rig_clock(self).at += 1.2
+        return super().sight(detail=detail, outcomes=outcomes)
+
+
+def rig_clock(store: MemoryStore) -> HandClock:
+    clock: HandClock = store.clock.__self__  # type: ignore[attr-defined]  # the bound method of the rig's clock
+    return clock
+
+
+def test_answers_are_heard_though_every_look_takes_longer_than_a_tick() -> None:
+    rig = serving(Rig(store=Slow(lambda: 0.0)))
+    assert isinstance(rig.store, Slow)
+    rig.store.slow = True
+    while not isinstance(rig.once(), Tick):
+        pass
+    rig.inbox.answer(StopFailed(rig.clock.at, "web9", "late"))
+    rig.inbox.answer(StopFailed(rig.clock.at, "web9", "later"))
+    assert [StopFailed, StopFailed, Tick] == [type(rig.once()) for _ in range(3)]
+
+
+def test_the_lease_is_renewed_though_answers_never_end() -> None:
+    rig = serving()
+    for number in range(20):
+        rig.inbox.answer(StopFailed(rig.clock.at, "web9", str(number)))
+    kinds = []
+    for _ in range(10):
+        rig.clock.at += 0.5
+        kinds.append(type(rig.once()))
+    assert 3 <= kinds.count(Tick)
+    assert [] == rig.events(Deposed)
 
 
 def test_publications_carry_growing_generations() -> None:

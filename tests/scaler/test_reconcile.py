@@ -14,6 +14,7 @@ from scaler.messages import (
     StartFailed,
     Stopped,
     Tick,
+    Unpublished,
 )
 from tests.scaler.builders import (
     Machine,
@@ -85,6 +86,23 @@ def test_a_drain_ends_at_its_deadline_whatever_is_in_flight() -> None:
     machine.wait(0.1)
     machine.look({"web1": 1, "web2": 1})
     assert "stopping" == machine.phases()["web2"]
+
+
+def test_a_drains_time_runs_from_when_proxies_can_know_of_it() -> None:
+    machine = serving(2)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 1)))
+    machine.look({"web1": 1, "web2": 1})
+    assert machine.state.publishing is not None
+    machine.take(Unpublished(machine.now, machine.state.publishing, "the store cannot be reached"))
+    machine.wait(machine.policy.life.drain_timeout_s + 1)
+    machine.tick(reading(generation=machine.generation))
+    assert "draining" == machine.phases()["web2"]
+    machine.publish()
+    published = machine.now
+    machine.wait(1)
+    machine.tick(reading(generation=machine.generation, leaving={"web2": 1}))
+    assert "draining" == machine.phases()["web2"]
+    assert published + machine.policy.life.drain_timeout_s == machine.instances["web2"].deadline
 
 
 def test_what_does_not_serve_yet_is_cancelled_before_anything_drains() -> None:

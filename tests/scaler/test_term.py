@@ -8,7 +8,21 @@ import pytest
 
 from fleet.backend import Phase
 from fleet.registry import Memory, Order, OrderKind, Snapshot
-from scaler.messages import Adopted, Closed, Deposed, Elected, Ordered, Refused, Remember, Start, StartFailed, Watch
+from scaler.messages import (
+    Adopted,
+    Closed,
+    Counted,
+    Deposed,
+    Elected,
+    Ordered,
+    Publish,
+    Refused,
+    Remember,
+    Start,
+    Started,
+    StartFailed,
+    Watch,
+)
 from tests.scaler.builders import Machine, census, found, listed, policy, reading, serving, snapshot, surveys, url
 
 EMPTY = Memory()
@@ -450,3 +464,54 @@ def test_what_warms_and_may_have_served_under_an_earlier_holder_drains_before_it
     machine.wait(31)
     machine.tick(reading(generation=machine.generation))
     assert "draining" == machine.phases()["web1"]
+
+
+def test_what_answers_after_the_term_is_over_has_nothing_probed_again() -> None:
+    machine = serving(1)
+    machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 2, "1-1")))
+    machine.publish()
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.take(Started(machine.now, "web2", url("web2"), "local"))
+    assert ("warming", []) == (machine.phases()["web2"], machine.emitted(Watch))
+    assert () == machine.state.watched
+
+
+def test_a_memory_that_others_have_acted_after_is_not_taken_over_by() -> None:
+    machine = serving(2)
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.tick(reading(generation=99))
+    machine.elect(token=2)
+    machine.adopt(found("web1"), memory=EMPTY)
+    assert ("warming", True) == (machine.phases()["web1"], machine.instances["web1"].unlisted)
+
+
+def test_what_an_old_registry_calls_stopping_drains_first() -> None:
+    machine = Machine()
+    machine.tick(reading(generation=9))
+    machine.elect()
+    machine.adopt(found("web1"), memory=remembered(web1=Phase.STOPPING, generation=5))
+    assert "draining" == machine.phases()["web1"]
+
+
+def test_what_a_silent_host_turns_out_to_run_after_a_loss_is_adopted() -> None:
+    machine = Machine(policy(min=3))
+    machine.elect()
+    machine.adopt(found("web1"), memory=EMPTY, hosts=("local", "b"), answered=("local",))
+    machine.publish()
+    machine.wait(1)
+    later = census(found("web1"), found("web2", host="b"), asked_at=machine.now, hosts=("local", "b"))
+    machine.take(Counted(machine.now, later))
+    assert "warming" == machine.phases()["web2"]
+    machine.wait(1)
+    later = census(found("web1"), found("web2"), found("web3", host="b"), asked_at=machine.now, hosts=("local", "b"))
+    machine.take(Counted(machine.now, later))
+    assert "draining" == machine.phases()["web3"]  # by now it was heard, and this one is a stray
+
+
+def test_nothing_is_published_while_nobody_tells_of_a_fleet_that_serves() -> None:
+    machine = Machine()
+    machine.elect()
+    machine.tick(reading(generation=9))
+    machine.adopt(memory=EMPTY, answered=())
+    assert ([], False) == (machine.emitted(Publish), machine.state.adopted)
+    assert 1 == surveys(machine.tick(reading(generation=9)))

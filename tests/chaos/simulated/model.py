@@ -143,7 +143,8 @@ class Model:
 
     def start_sent(self, scaler: str, name: str) -> None:
         self.checked["started"] += 1
-        if name in self._sent:
+        sent_at = self._sent.get(name)
+        if sent_at is not None and (self.lost_at < sent_at or scaler in self._knew):
             raise self.broken("nothing is started twice", f"{name} by {scaler}")
         self._sent[name] = self.timeline.now
         if self._late(scaler) and name in self.registry and self.writer and self.writer.scaler != scaler:

@@ -167,8 +167,12 @@ class World:
             able = one.alive and not one.paused and self.server.reachable(one.name) and self.server.delay < 1
             if not able or now < self._disturbed_until:
                 self._able_since.pop(one.name, None)
-            elif now - self._able_since.setdefault(one.name, now) > TAKE_OVER_S + UNSETTLED_S:
+            elif now - (since := self._able_since.setdefault(one.name, now)) > self._limit_s(since):
                 raise self.model.broken("take-over within 10 s", f"{one.name} could act and nobody does")
+
+    def _limit_s(self, since: float) -> float:
+        """Old data may hold an old lease, and who takes one from a server that lost data waits a lease's time."""
+        return TAKE_OVER_S + (UNSETTLED_S if self.model.lost_at >= since - TAKE_OVER_S else 0.0)
 
     def _at_rest(self) -> None:
         """After the last fault: everything that runs is listed and serves, and every proxy knows it."""
