@@ -94,9 +94,14 @@ def observe(
         in_flight=in_flight,
         held=held,
         full=full,
-        idle=full and stable_rps == 0 and not any(map(_value, gauge)),
+        idle=full and stable_rps == 0 and not any(map(_value, gauge)) and not _unseen(tracks, oldest),
     )
     return Window(tracks, gauge, since), load
+
+
+def _unseen(tracks: Mapping[str, Track], oldest: float) -> bool:
+    """Whether requests came to a proxy before it was first seen, perhaps within the window."""
+    return any(track.since > oldest and track.arrivals > track.points[-1][1] for track in tracks.values())
 
 
 def _follow(track: Track | None, reading: ProxyReading, now: float, oldest: float) -> Track:

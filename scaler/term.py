@@ -78,7 +78,7 @@ def _adopted(turn: Turn, event: Adopted) -> None:
     _restore(turn, event, known)
     unheard = event.census.hosts - event.census.answered
     turn.set(instances={}, adopted=True, unheard=turn.state.unheard & unheard if complete else unheard)
-    if turn.state.term is not None and not turn.state.term.settled:
+    if not complete or (turn.state.term is not None and not turn.state.term.settled):
         lost_by_the_store(turn)
     for item in event.census.found:
         if item.name in known:

@@ -312,3 +312,16 @@ def test_a_report_that_is_a_little_late_costs_nothing() -> None:
     meter.told(reading())
     meter.told(late := reading(arrivals=40, uptime_ms=1000))
     assert pytest.approx(40.0) == meter.told(late).stable_rps
+
+
+def test_a_proxy_first_seen_with_requests_behind_it_is_not_idle_for_a_whole_window() -> None:
+    meter = Meter()
+    for _ in range(70):
+        meter.see(reading("a"))
+    assert meter.see(reading("a"), reading("new")) is not None
+    assert meter.load is not None
+    assert meter.load.idle
+    for second in range(61):
+        load = meter.told(reading("a"), reading("new"), reading("back", 50, uptime_ms=9000 + 1000 * second))
+        assert not load.idle or second == 60
+    assert load.idle

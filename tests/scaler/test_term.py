@@ -431,6 +431,16 @@ def test_proxies_that_vanished_with_the_stores_data_are_missed_until_the_store_l
     assert machine.state.proxies["h"].silent_since is not None
 
 
+def test_a_holder_in_between_that_did_nothing_does_not_hide_what_the_store_lost() -> None:
+    machine = serving(1)
+    machine.tick(reading("h", outlives_agent=True), reading("m"))
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.tick(reading("m"))
+    machine.elect(token=3)
+    machine.adopt(found("web1"), memory=EMPTY)
+    assert {"h", "m"} == set(machine.state.proxies)
+
+
 def test_a_proxy_that_left_is_not_missed_when_another_scaler_takes_over() -> None:
     machine = serving(1)
     machine.tick(reading("h", outlives_agent=True), reading("m"))

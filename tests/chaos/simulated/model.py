@@ -144,11 +144,15 @@ class Model:
     def start_sent(self, scaler: str, name: str) -> None:
         self.checked["started"] += 1
         sent_at = self._sent.get(name)
-        if sent_at is not None and (self.lost_at < sent_at or scaler in self._knew):
+        if sent_at is not None and (self.lost_at < sent_at or self._could_tell(scaler)):
             raise self.broken("nothing is started twice", f"{name} by {scaler}")
         self._sent[name] = self.timeline.now
         if self._late(scaler) and name in self.registry and self.writer and self.writer.scaler != scaler:
             raise self.broken("a late scaler is harmless", f"{scaler} started {name}, which {self.writer.scaler} has")
+
+    def _could_tell(self, scaler: str) -> bool:
+        """Whether it lived when data was lost, so that what it remembers and the time since say what to leave out."""
+        return scaler in self._knew and not self.clock_went_back
 
     def stop_sent(self, scaler: str, container: Container) -> None:
         self.checked["stopped"] += 1
