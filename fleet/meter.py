@@ -100,8 +100,8 @@ def observe(
 
 
 def _unseen(tracks: Mapping[str, Track], oldest: float) -> bool:
-    """Whether requests came to a proxy before it was first seen, perhaps within the window."""
-    return any(track.since > oldest and track.arrivals > track.points[-1][1] for track in tracks.values())
+    """Whether a proxy may have had requests within the window before it, or its present series, was first seen."""
+    return any(track.since > oldest for track in tracks.values())
 
 
 def _follow(track: Track | None, reading: ProxyReading, now: float, oldest: float) -> Track:

@@ -116,7 +116,7 @@ def _written(turn: Turn, event: Published | Unpublished | Overwritten) -> None:
     if isinstance(event, Unpublished):
         turn.notes.append(f"version {event.version} was not published: {event.reason}")
         return
-    turn.set(published=event.version, generation=event.generation, applied=event.generation)
+    turn.set(published=event.version, generation=event.generation, generation_at=turn.now, applied=event.generation)
     for instance in list(turn.instances.values()):
         if instance.generation is None and instance.version <= event.version:
             turn.put(_listed(turn, instance, event.generation))

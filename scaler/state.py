@@ -131,8 +131,8 @@ class State:
     was taken over: what runs there may be ours without being listed. `releases` is None until the first term has taken
     stock; `trial` is what was seen of its canary. `generation` is the last that was published or taken over, `applied`
     the highest that any proxy showed, whether or not it still does.
-    `vanished` are the proxies that lately were no longer listed, and when: they left, or the store lost them, which
-    only the next term can tell.
+    `generation_at` is when this scaler came to know `generation`. `vanished` are the proxies that lately were no
+    longer listed, and when: they left, or the store lost them, which only the next term can tell.
     """
 
     hosts: tuple[str, ...] = ()
@@ -145,6 +145,7 @@ class State:
     published: int = 0
     publishing: int | None = None
     generation: int = 0
+    generation_at: float = 0.0
     applied: int = 0
     window: Window = field(default_factory=Window)
     load: Load | None = None

@@ -143,6 +143,7 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
     turn.set(
         serial=max([turn.state.serial, memory.serial, *numbers]) + _lost_numbers(turn, event),
         generation=max(turn.state.generation, memory.snapshot.generation if memory.snapshot else 0),
+        generation_at=turn.now,
         hosts=tuple(sorted(census.answered or census.hosts)) or turn.state.hosts,
         desired=max(serving, turn.state.desired) if ours or memory.desired is None else memory.desired,
         manual=turn.state.manual if ours else memory.manual,
@@ -163,7 +164,9 @@ def _lost_numbers(turn: Turn, event: Adopted) -> int:
         return 0 if listed or event.census.answered >= event.census.hosts else LOST_NUMBERS
     stored = event.memory.snapshot.generation if event.memory.snapshot else 0
     last_ms = max(turn.state.generation, stored, event.token - event.token % DAY_MS)
-    return LOST_NUMBERS * (1 + max(0, event.token - last_ms) // HALF_LEASE_MS)
+    # The server's clock may have gone back meanwhile; ours did not.
+    ours_ms = round((turn.now - turn.state.generation_at) * 1000) if turn.state.generation >= max(1, stored) else 0
+    return LOST_NUMBERS * (1 + max(ours_ms, event.token - last_ms, 0) // HALF_LEASE_MS)
 
 
 def _listed(backend: Backend) -> Instance:

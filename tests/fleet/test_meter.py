@@ -314,14 +314,12 @@ def test_a_report_that_is_a_little_late_costs_nothing() -> None:
     assert pytest.approx(40.0) == meter.told(late).stable_rps
 
 
-def test_a_proxy_first_seen_with_requests_behind_it_is_not_idle_for_a_whole_window() -> None:
+@pytest.mark.parametrize("back", ["s", "another"])
+def test_a_proxy_that_is_seen_for_less_than_a_window_may_have_had_requests_before(back: str) -> None:
     meter = Meter()
     for _ in range(70):
-        meter.see(reading("a"))
-    assert meter.see(reading("a"), reading("new")) is not None
-    assert meter.load is not None
-    assert meter.load.idle
-    for second in range(61):
-        load = meter.told(reading("a"), reading("new"), reading("back", 50, uptime_ms=9000 + 1000 * second))
-        assert not load.idle or second == 60
+        load = meter.told(reading("a"))
     assert load.idle
+    for second in range(61):
+        load = meter.told(reading("a"), reading("b", uptime_ms=9000 + 1000 * second, series=back))
+        assert load.idle == (second == 60)

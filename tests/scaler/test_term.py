@@ -236,7 +236,7 @@ def test_numbers_that_others_may_have_given_out_meanwhile_are_left_out() -> None
     first, second = Machine(policy(min=1)), Machine(policy(min=1))
     for machine, token in ((first, 104_000), (second, 200_000)):
         machine.tick(reading(generation=100_000))  # both remember what was published at 50 s
-        machine.state = replace(machine.state, generation=50_000, serial=7)
+        machine.state = replace(machine.state, generation=50_000, generation_at=machine.now, serial=7)
         machine.elect(token=token)
         machine.adopt(memory=EMPTY)
     assert 7 + 1000 * 28 + 1 == first.state.serial
