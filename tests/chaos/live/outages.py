@@ -18,13 +18,12 @@ from tests.chaos.live.stage import Stage, stage
 RPS, SERVING = 200.0, 4
 RECOVERS_S, COMPLETE_S = 5.0, 10.0
 BEFORE_S = 6.0
-TABLES = {"policy": {"target_rps": 50.0, "stable_window_s": 15.0, "stabilisation_s": 20.0}}
 
 
 async def away(seconds: float = 60.0, rps: float = RPS) -> Found:
     """The server is killed and comes back with its data."""
     found = Found()
-    async with stage(tables=TABLES) as made, loaded(made, rps, MIX[:6]) as loads:
+    async with stage(tables=_tables(rps)) as made, loaded(made, rps, MIX[:6]) as loads:
         await _ready(made)
         before = made.instances()
         made.server.part.kill()
@@ -44,7 +43,7 @@ async def away(seconds: float = 60.0, rps: float = RPS) -> Found:
 async def wiped(rps: float = RPS) -> Found:
     """The server forgets everything, and goes on."""
     found = Found()
-    async with stage(tables=TABLES) as made, loaded(made, rps, MIX[:6]) as loads:
+    async with stage(tables=_tables(rps)) as made, loaded(made, rps, MIX[:6]) as loads:
         await _ready(made)
         before = made.instances()
         made.server.wipe()
@@ -57,6 +56,11 @@ async def wiped(rps: float = RPS) -> Found:
         found.once_and_whole(made)
     found.lossless(loads)
     return found
+
+
+def _tables(rps: float) -> dict[str, dict[str, float]]:
+    """The load is that of just so many instances, whose number thus stays."""
+    return {"policy": {"target_rps": rps / SERVING, "stable_window_s": 15.0, "stabilisation_s": 20.0}}
 
 
 async def _ready(made: Stage) -> None:

@@ -132,7 +132,9 @@ class Proxy:
         flying = self.flying()
         self.board.report(self._reading(flying), flying, self.refused)
         now, silent_s = self.timeline.now, self.timeline.now - self.last_report
-        self.back_at, self.back_after_s = (now, silent_s) if silent_s > PROXY_TTL_S else (self.back_at, self.back_after_s)
+        self.back_at, self.back_after_s = (
+            (now, silent_s) if silent_s > PROXY_TTL_S else (self.back_at, self.back_after_s)
+        )
         self.known, self.last_report = True, now
         self._reported_held = bool(self.held)
         if held_news:
