@@ -40,7 +40,7 @@ class Accounts:
         for down, up in self._downs(one.proxy):
             if one.sent_at <= down <= one.ended_at + SLACK_S and one.written:
                 return "in flight on a proxy that was killed"
-            if down - SLACK_S <= one.sent_at <= up and (not one.written or not one.status):
+            if down - SLACK_S <= one.sent_at <= up and one.status in {0, 503}:
                 return "refused by a proxy that was down"
         near = any(one.sent_at - POOLED_S <= killed <= one.ended_at + SLACK_S for killed in self._kills.values())
         if on is None and near:

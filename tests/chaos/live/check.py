@@ -108,7 +108,7 @@ class Checker:
 
     def _registry(self) -> list[str]:
         """Along all that was seen of the registry: limits, generations, and that who leaves never comes back."""
-        found, left, generation = [], set[str](), 0
+        found, left, generation, seen = [], set[str](), 0, self.began
         sizes = self.stage.settings.policy
         stepped = any(one.kind == "clock-step" for one in self.faults.done)
         for look in self.stage.watch.looks:
@@ -118,6 +118,9 @@ class Checker:
             if snapshot.generation < generation and not self._old(look.at) and not stepped:
                 found.append(self._at(look.at) + f"generations never go back: {snapshot.generation} after {generation}")
             generation = max(generation, snapshot.generation)
+            if any(one.kind == "store-wiped" and seen < one.at <= look.at for one in self.faults.done):
+                left.clear()  # who takes over with an empty store cannot know of what was leaving
+            seen = look.at
             capacity = [name for name, one in snapshot.backends.items() if one.phase in CAPACITY]
             if len(capacity) > sizes.max + self.stage.settings.life.surge and not self._old(look.at):
                 found.append(self._at(look.at) + f"never above the limits: {capacity}, max {sizes.max}")
