@@ -5,12 +5,12 @@ from __future__ import annotations
 from fleet.registry import Order, OrderKind
 from scaler.messages import Census, Closed, Counted, Ordered, Outcome, Watch
 from tests.scaler.builders import (
-    reading,
     Machine,
     census,
     found,
     policy,
     probe,
+    reading,
     refusing,
     serving,
     told,
