@@ -35,7 +35,7 @@ ALARMS = (
     *("proxy-counters", "proxy-missing", "widespread-failure"),
 )
 # Ready: a tick in so many ticks' time, or in 3 s where ticks are short. Alive: a turn of the loop in so many seconds.
-READY_TICKS, READY_S, ALIVE_S = 3.0, 3.0, 30.0
+READY_TICKS, READY_S, ALIVE_S = 3.0, 6.0, 30.0  # a waiting scaler looks every 2 s
 
 
 class Metrics:

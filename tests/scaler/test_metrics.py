@@ -184,8 +184,8 @@ def test_it_is_ready_once_it_has_seen_the_store_and_says_its_role() -> None:
     assert Health(good=False, why="not ready: no tick yet") == metrics.readiness()
     metrics, world = driven(Tick(EPOCH_S, Sighting((reading(),))))
     assert Health(good=True, why="ready: waits for the lease") == metrics.readiness()
-    world.now += 3.1
-    assert Health(good=False, why="not ready: the last tick was 3.1 s ago") == metrics.readiness()
+    world.now += 6.1
+    assert Health(good=False, why="not ready: the last tick was 6.1 s ago") == metrics.readiness()
 
 
 def test_it_is_not_ready_while_the_store_is_gone() -> None:
