@@ -15,6 +15,7 @@ from tests.haproxy.rig import Client, on_both, rig, until
 
 if TYPE_CHECKING:
     from fleet.embedded import EmbeddedValkey
+    from fleet.registry import ProxyReading
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
 
@@ -26,6 +27,10 @@ async def served(stack: AsyncExitStack, count: int) -> dict[str, Scripted]:
 
 def urls(backends: dict[str, Scripted], *names: str) -> dict[str, str]:
     return {name: backends[name].url for name in names or backends}
+
+
+def busy(reading: ProxyReading) -> dict[str, int]:
+    return {name: one.in_flight for name, one in (reading.backends or {}).items() if one.in_flight}
 
 
 @on_both
@@ -48,8 +53,8 @@ async def test_the_fleet_changes_its_size_and_the_worker_stays(
             done.set()
         assert [] == [client.lost for client in clients if client.lost]
         assert worker == await plane.worker()
-        reading = await plane.sees(lambda one: one.arrivals == sum(c.sent for c in clients), "every request counted")
-        assert {} == {name: one.in_flight for name, one in (reading.backends or {}).items() if one.in_flight}
+        sent = sum(client.sent for client in clients)
+        await plane.sees(lambda one: (one.arrivals, busy(one)) == (sent, {}), "every request counted, and ended")
 
 
 @on_both
