@@ -1,12 +1,12 @@
-# make demo | test | test-chaos | check | chaos | soak do all they need in .venv; all but demo and check, where they run as
-# root, also install Debian packages. `make chaos SEED=n SECONDS=n` breaks a running fleet, `make soak MINUTES=60` moves it for an hour.
+# make demo | test | test-chaos | test-directed | check | chaos | soak do all they need in .venv; all but demo and check,
+# where they run as root, also install Debian packages. `make chaos SEED=n SECONDS=n` breaks a running fleet, `make soak MINUTES=60` moves it for an hour.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-chaos check format docs mutation chaos soak clean
+.PHONY: demo test test-chaos test-directed check format docs mutation chaos soak clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/stoker demo
@@ -19,7 +19,12 @@ test: $(VENV)/.installed-dev
 test-chaos: $(VENV)/.installed-dev
 	@tests/provision
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not live' tests/chaos $(ARGS)
-	@$(BIN)/python -m pytest -m live tests/chaos $(ARGS)
+	@$(BIN)/python -m pytest -m live tests/chaos/test_live.py $(ARGS)
+
+# One promise after the other against real processes; about ten minutes.
+test-directed: $(VENV)/.installed-dev
+	@tests/provision
+	@$(BIN)/python -m pytest -m live tests/chaos/test_live_directed.py $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
