@@ -110,6 +110,7 @@ def page(sheet: Sheet, options: RenderOptions, unit: str) -> str:
     style += "\n" + _asset("crash.css") if sheet.strip else ""
     across = plain(picture.total / marks.shrink(picture.total))
     summary = f"{escape(sheet.title)}, {whole} {escape(unit)}"
+    # The namespace is a name out of inferno's format, by which other tools find `fg:x` and `fg:w`; nothing is fetched.
     # The script and the styles stand first: gzip then packs the frames better. So the script waits for the frames.
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:fg="http://github.com/jonhoo/inferno" version="1.1"'
