@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -19,6 +16,7 @@ from prometheus_client import ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 
 from fleet.exposition import CONTENT_TYPE, Column, exposition
+from fleet.small_server import SmallHandler, Words, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
 
     from fleet.settings import Settings
 
-CLIENT_TIMEOUT_S = 5.0
-CLOSING_S = 1.0
-MOST_AT_ONCE = 16
 PLAIN = "text/plain; charset=utf-8"
 PATHS = "/metrics, /healthz and /readyz"
 
@@ -119,19 +114,10 @@ def exporting(
     if port is None:
         yield
         return
-    try:
-        server = _Server(address, port, Window(part, source, labels, _is_loopback(address), _version()), say)
-    except OSError as error:
-        say(f"no metrics: {address}:{port} cannot be listened on: {error.strerror}; set another metrics.{part}_port")
+    window = Window(part, source, labels, _is_loopback(address), _version())
+    words = Words("metrics", "a scrape", f"set another metrics.{part}_port")
+    with listening(address, port, partial(_Handler, window), words, say):
         yield
-        return
-    thread = threading.Thread(target=server.run, name="metrics", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.end()
-        thread.join(CLOSING_S)
 
 
 def _is_loopback(address: str) -> bool:
@@ -155,65 +141,14 @@ def _plain(status: HTTPStatus, words: str) -> Answer:
     return Answer(status, PLAIN, f"{words}\n".encode())
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
-    def __init__(self, address: str, port: int, window: Window, say: Callable[[str], None]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+class _Handler(SmallHandler):
+    def __init__(self, window: Window, *request: Any) -> None:  # noqa: ANN401  # as the server gives it
         self.window = window
-        self._say = say
-        self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
-        self._over = threading.Event()
-        super().__init__((address, port), _Handler)
+        super().__init__(*request)
 
-    def server_bind(self) -> None:
-        """Without asking the name service for this machine's name, as the parent does."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-
-    def run(self) -> None:
-        """Wait for requests without looking up in between."""
-        while not self._over.is_set():
-            self.handle_request()
-        self.server_close()
-
-    def end(self) -> None:
-        """From any thread; the last one to knock is ourselves."""
-        self._over.set()
-        with suppress(OSError):
-            socket.create_connection(self.socket.getsockname()[:2], timeout=CLOSING_S).close()
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # the parent's signature
-        """A thread each, but not more than a few."""
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Give the place back."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002
-        """Clients come and go; anything else is a fault of ours."""
-        error = sys.exception()
-        if not isinstance(error, OSError):
-            self._say(f"a scrape was not answered: {error!r}")
-
-
-class _Handler(BaseHTTPRequestHandler):
-    timeout = CLIENT_TIMEOUT_S
-    server: _Server
-
-    def do_GET(self) -> None:  # the library's name
+    def do_GET(self) -> None:  # noqa: N802  # the name the library calls
         """Answer, and close."""
-        answer = self.server.window.answer(self.path, self.headers.get("Host", ""))
+        answer = self.window.answer(self.path, self.headers.get("Host", ""))
         self.send_response_only(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
@@ -223,6 +158,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     do_HEAD = do_GET  # noqa: N815
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401
-        """Nothing is told of a scrape."""

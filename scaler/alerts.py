@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import hmac
 import json
-import socket
-import sys
-import threading
 from collections.abc import Callable
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from fleet.errors import StoreUnavailableError
 from fleet.registry import Order, OrderKind
+from fleet.small_server import SmallHandler, Words, listening
 from fleet.store.opening import open_desk
 
 if TYPE_CHECKING:
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
 PATH = "/alert"
 LONGEST_BODY = 65_536
 LONGEST_REASON = 200
-CLIENT_TIMEOUT_S = 5.0
-CLOSING_S = 1.0
-MOST_AT_ONCE = 16
 # Of a flood of alerts one order comes in this time.
 ORDER_EVERY_S = 1.0
 
@@ -125,72 +120,21 @@ def hearing(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
         with closing(open_desk(settings)) as desk:
             return desk.place(order)
 
-    try:
-        server = _Server(alerts.listen_address, alerts.port, Desk(token, place), say)
-    except OSError as error:
-        say(
-            f"no alerts: {alerts.listen_address}:{alerts.port} cannot be listened on: {error.strerror}; set alerts.port"
-        )
+    words = Words("alerts", "an alert", "set alerts.port")
+    with listening(alerts.listen_address, alerts.port, partial(_Handler, Desk(token, place)), words, say):
         yield
-        return
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, name="alerts", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(CLOSING_S)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
-    def __init__(self, address: str, port: int, desk: Desk, say: Callable[[str], None]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+class _Handler(SmallHandler):
+    def __init__(self, desk: Desk, *request: Any) -> None:  # noqa: ANN401  # as the server gives it
         self.desk = desk
-        self._say = say
-        self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
-        super().__init__((address, port), _Handler)
+        super().__init__(*request)
 
-    def server_bind(self) -> None:
-        """Without asking the name service for this machine's name, as the parent does."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # the parent's signature
-        """A thread each, but not more than a few."""
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Give the place back."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002
-        """Clients come and go; of anything else one line is said."""
-        error = sys.exception()
-        if not isinstance(error, OSError):
-            self._say(f"an alert was not answered: {error!r}")
-
-
-class _Handler(BaseHTTPRequestHandler):
-    timeout = CLIENT_TIMEOUT_S
-    server: _Server
-
-    def do_POST(self) -> None:  # the library's name
+    def do_POST(self) -> None:  # noqa: N802  # the name the library calls
         """Path, token, size, then the alert itself; a wrong token learns nothing."""
         if self.path != PATH:
             self._answer(HTTPStatus.NOT_FOUND)
-        elif not self.server.desk.admits(self.headers.get("Authorization", "")):
+        elif not self.desk.admits(self.headers.get("Authorization", "")):
             self._answer(HTTPStatus.UNAUTHORIZED, header=("WWW-Authenticate", "Bearer"))
         elif "Transfer-Encoding" in self.headers:
             self._answer(HTTPStatus.LENGTH_REQUIRED)
@@ -206,9 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
             with suppress(TimeoutError):  # who does not send what was announced gets no answer
                 body = self.rfile.read(int(length))
                 if len(body) == int(length):
-                    self._answer(*self.server.desk.take(body))
+                    self._answer(*self.desk.take(body))
 
-    def do_GET(self) -> None:  # the library's name
+    def do_GET(self) -> None:  # noqa: N802  # the name the library calls
         """Only a POST is an alert."""
         if self.path == PATH:
             self._answer(HTTPStatus.METHOD_NOT_ALLOWED, header=("Allow", "POST"))
@@ -228,6 +172,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401
-        """The order tells of an alert, and nothing of the rest."""

@@ -1,4 +1,4 @@
-"""The store in memory, and those on real servers."""
+"""The store in memory, and those on real servers; `store_url` is what every suite over all of them begins with."""
 
 from __future__ import annotations
 
@@ -25,17 +25,25 @@ def debian_redis() -> Iterator[str]:
 
 
 @pytest.fixture(params=["memory", "valkey", "redis"])
-async def store(request: pytest.FixtureRequest, fleet_name: str) -> AsyncIterator[Store]:
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    """Where the store is: None is in memory."""
     match request.param:
         case "memory":
-            yield InMemory()
-            return
+            return None
         case "valkey":
             server: EmbeddedValkey = request.getfixturevalue("valkey")
-            url = server.url
+            return server.url
         case _:
-            url = request.getfixturevalue("debian_redis")
-    opened = OnServer(load(None, fleet=fleet_name, redis_url=url))
+            url: str = request.getfixturevalue("debian_redis")
+            return url
+
+
+@pytest.fixture
+async def store(store_url: str | None, fleet_name: str) -> AsyncIterator[Store]:
+    if store_url is None:
+        yield InMemory()
+        return
+    opened = OnServer(load(None, fleet=fleet_name, redis_url=store_url))
     yield opened
     opened.lose_all_data()
     opened.scaler.close()

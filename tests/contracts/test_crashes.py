@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fleet.crash import CrashDesk, CrashLog
-    from fleet.embedded import EmbeddedValkey
 
 RETENTION = Retention(entries=5000, documents=3, age_s=3600.0)
 
@@ -81,18 +80,12 @@ class OnServer:
             client.pexpire(keys.crashes, left)
 
 
-@pytest.fixture(params=["memory", "valkey", "redis"])
-async def crashes(request: pytest.FixtureRequest, fleet_name: str) -> AsyncIterator[Crashes]:
-    match request.param:
-        case "memory":
-            yield InMemory()
-            return
-        case "valkey":
-            server: EmbeddedValkey = request.getfixturevalue("valkey")
-            url = server.url
-        case _:
-            url = request.getfixturevalue("debian_redis")
-    opened = OnServer(url, fleet_name)
+@pytest.fixture
+async def crashes(store_url: str | None, fleet_name: str) -> AsyncIterator[Crashes]:
+    if store_url is None:
+        yield InMemory()
+        return
+    opened = OnServer(store_url, fleet_name)
     yield opened
     for key in opened.desk.client.scan_iter(f"{fleet_name}:*"):
         opened.desk.client.delete(key)

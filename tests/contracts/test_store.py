@@ -1,38 +1,19 @@
-"""One suite over the store in memory and over real servers: what one of them does, all do."""
+"""One suite over the store in memory and over real servers: the lease, and what a scaler publishes and recalls."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from fleet.backend import Backend, Phase
 from fleet.errors import RefusedError
 from fleet.registry import (
-    BackendCounters,
-    Detail,
     Happening,
     Memory,
-    Order,
-    OrderKind,
-    Sighting,
     Snapshot,
 )
 from fleet.release import Release, Releases, Rollout
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from fleet.registry import Meter, Registry
-
-    class ScalerSide(Registry, Meter, Protocol):
-        def wakes(self) -> Iterator[None]: ...
-        def close(self) -> None: ...
-
-
 from tests.contracts.stores import SUMMARY, Store, backend, change, reading
 
 
@@ -232,191 +213,3 @@ def test_summaries_and_records_leave_the_generation(store: Store) -> None:
     snapshot = store.scaler.recall().snapshot
     assert snapshot is not None
     assert generation == snapshot.generation
-
-
-async def test_readings_come_back_as_written(store: Store) -> None:
-    await store.board.report(reading("p2"))
-    await store.board.report(reading("p1"))
-    assert Sighting((reading("p1"), reading("p2"))) == store.desk.status().sighting
-
-
-async def test_the_scaler_reads_of_single_backends_only_what_leaves(store: Store) -> None:
-    leaving = replace(reading("p1"), leaving={"production7": 3})
-    await store.board.report(leaving)
-    assert Sighting((replace(leaving, backends=None),)) == store.scaler.sight(detail=False)
-
-
-async def test_detail_adds_up_what_is_in_flight_and_tells_who_was_refused_by_whom(store: Store) -> None:
-    one, other = BackendCounters(9, 0, 2, 3), BackendCounters(9, in_flight=4)
-    await store.board.report(replace(reading("p1"), backends={"a1": one, "a2": other, "a3": BackendCounters()}))
-    await store.board.report(replace(reading("p2"), backends={"a1": one, "a2": other, "a3": BackendCounters()}))
-    await store.board.report(replace(reading("p3"), backends={"a2": other, "a4": replace(one, in_flight=0)}))
-    await store.board.report(replace(reading("p4"), backends=None))
-    sighting = store.scaler.sight(detail=True)
-    wanted = Detail({"a1": 6, "a2": 12}, {"p1": {"a1": 2}, "p2": {"a1": 2}, "p3": {"a4": 2}})
-    assert wanted == sighting.detail
-    assert {None} == {each.backends for each in sighting.readings}
-
-
-async def test_a_reading_replaces_the_one_before(store: Store) -> None:
-    await store.board.report(reading("p1"))
-    later = replace(reading("p1", arrivals=11), backends={"production2": BackendCounters(1)})
-    await store.board.report(later)
-    assert Sighting((later,)) == store.desk.status().sighting
-
-
-async def test_a_proxy_that_stops_writing_is_silent_until_it_is_back(store: Store) -> None:
-    await store.board.report(reading("p1"))
-    store.let_proxy_fall_silent("p1")
-    assert Sighting((), ("p1",), lasting=frozenset({"p1"})) == store.scaler.sight(detail=False)
-    await store.board.report(reading("p1"))
-    assert Sighting((reading("p1"),)) == store.desk.status().sighting
-
-
-async def test_a_proxy_outlives_its_agent_or_not_as_it_said_last(store: Store) -> None:
-    await store.board.report(reading("p1"))
-    await store.board.report(replace(reading("p2"), outlives_agent=False))
-    await store.board.report(reading("p3"))
-    await store.board.report(replace(reading("p3"), outlives_agent=False))
-    for proxy in ("p1", "p2", "p3"):
-        store.let_proxy_fall_silent(proxy)
-    assert Sighting((), ("p1", "p2", "p3"), lasting=frozenset({"p1"})) == store.scaler.sight(detail=False)
-    lease = store.scaler.acquire("a")
-    assert lease is not None
-    store.scaler.forget(lease, "p1")
-    assert Sighting((), ("p2", "p3")) == store.scaler.sight(detail=False)
-
-
-async def test_a_proxy_that_leaves_is_gone(store: Store) -> None:
-    await store.board.report(reading("p1"))
-    await store.board.leave("p1")
-    assert Sighting(()) == store.scaler.sight(detail=False)
-
-
-async def test_a_forgotten_proxy_is_no_longer_missed(store: Store) -> None:
-    await store.board.report(reading("p1"))
-    store.let_proxy_fall_silent("p1")
-    lease = store.scaler.acquire("a")
-    assert lease is not None
-    store.scaler.forget(lease, "p1")
-    assert Sighting(()) == store.scaler.sight(detail=False)
-
-
-async def test_a_late_scaler_forgets_no_proxy_and_remembers_none(store: Store) -> None:
-    late = store.scaler.acquire("a")
-    assert late is not None
-    store.let_lease_run_out()
-    await store.board.report(reading("p1"))
-    with pytest.raises(RefusedError):
-        store.scaler.forget(late, "p1")
-    with pytest.raises(RefusedError):
-        store.scaler.remember(late, "p2", lasting=True)
-    sighting = store.scaler.sight(detail=False)
-    assert (["p1"], ()) == ([one.id for one in sighting.readings], sighting.silent)
-
-
-async def test_a_proxy_that_the_store_lost_is_missed_again_once_it_is_remembered(store: Store) -> None:
-    await store.board.report(reading("p1"))
-    store.lose_all_data()
-    lease = store.scaler.acquire("a")
-    assert lease is not None
-    store.scaler.remember(lease, "p1", lasting=True)
-    store.scaler.remember(lease, "p2", lasting=False)
-    assert Sighting((), ("p1", "p2"), lasting=frozenset({"p1"})) == store.scaler.sight(detail=False)
-    await store.board.report(reading("p1"))
-    sighting = store.scaler.sight(detail=False)
-    assert (["p1"], ("p2",)) == ([one.id for one in sighting.readings], sighting.silent)
-
-
-async def test_many_proxies_are_read_at_once(store: Store) -> None:
-    for number in range(40):
-        await store.board.report(reading(f"p{number:02}"))
-    expected = tuple(reading(f"p{number:02}") for number in range(40))
-    assert Sighting(expected) == store.desk.status().sighting
-    assert Sighting(expected) == store.desk.status().sighting
-
-
-def test_orders_are_read_once_each_in_the_order_given(store: Store) -> None:
-    first = store.desk.place(Order(OrderKind.SCALE, 0))
-    second = store.desk.place(Order(OrderKind.PAUSE))
-    assert (Order(OrderKind.SCALE, 0, first), Order(OrderKind.PAUSE, None, second)) == tuple(store.scaler.orders(""))
-    assert (Order(OrderKind.PAUSE, None, second),) == tuple(store.scaler.orders(first))
-    assert () == tuple(store.scaler.orders(second))
-    third = store.desk.place(Order(OrderKind.FORGET, proxy="p1"))
-    assert (Order(OrderKind.FORGET, None, third, "p1"),) == tuple(store.scaler.orders(second))
-    fourth = store.desk.place(Order(OrderKind.DEPLOY, image="shop:2", share=10, sticky=True))
-    deploy = Order(OrderKind.DEPLOY, id=fourth, image="shop:2", share=10, sticky=True)
-    assert (deploy,) == tuple(store.scaler.orders(third))
-
-
-def test_history_is_kept_in_order_and_read_on_from_an_id(store: Store) -> None:
-    lease = store.scaler.acquire("a")
-    assert lease is not None
-    started = Happening(1.25, "phase", "production1", "starting", "warming", ("it runs", "é: 'quoted'"))
-    served = Happening(2.0, "phase", "production1", "warming", "serving")
-    store.scaler.publish(lease, replace(change(1), happenings=(started, served)))
-    store.scaler.record(lease, [Happening(3.0, "fault")])
-    entries = store.desk.history("", wait_s=0)
-    assert [started, served, Happening(3.0, "fault")] == [one for _, one in entries]
-    assert [Happening(3.0, "fault")] == [one for _, one in store.desk.history(entries[1][0], wait_s=0)]
-
-
-async def test_status_shows_who_acts_and_who_waits(store: Store) -> None:
-    lease = store.scaler.acquire("a")
-    assert lease is not None
-    store.scaler.acquire("b")
-    store.scaler.publish(lease, change(1))
-    await store.board.report(reading("p1"))
-    status = store.desk.status()
-    assert SUMMARY == status.summary
-    assert "a" == status.acting
-    assert ["a", "b"] == [scaler for scaler, _ in status.scalers]
-    assert all(0 <= age < 10 for _, age in status.scalers)
-    assert Sighting((reading("p1"),)) == status.sighting
-
-
-async def test_status_takes_a_known_registry_over_only_while_it_is_the_present_one(store: Store) -> None:
-    lease = store.scaler.acquire("a")
-    assert lease is not None
-    store.scaler.publish(lease, change(1))
-    known = store.desk.status().snapshot
-    assert known == store.desk.status(known).snapshot
-    store.scaler.publish(lease, change(1, 2))
-    changed = store.desk.status(known).snapshot
-    assert changed is not None
-    assert ["production1", "production2"] == list(changed.backends)
-    store.lose_all_data()
-    assert store.desk.status(changed).snapshot is None
-
-
-async def test_a_proxy_is_told_each_new_generation(store: Store) -> None:
-    lease = store.scaler.acquire("a")
-    assert lease is not None
-    changes = store.board.changes()
-    told = asyncio.ensure_future(anext(changes))
-    published = []
-    while not told.done():
-        published.append(store.scaler.publish(lease, change(1)))
-        await asyncio.wait([told], timeout=0.02)
-    assert told.result() in published
-
-
-async def test_a_held_request_and_an_order_wake_the_scaler(store: Store) -> None:
-    woken, ended = threading.Semaphore(0), threading.Event()
-
-    def listen() -> None:
-        for _ in store.scaler.wakes():
-            woken.release()
-        ended.set()
-
-    thread = threading.Thread(target=listen)
-    thread.start()
-    while not await asyncio.to_thread(woken.acquire, timeout=0.02):
-        await store.board.wake()
-    while await asyncio.to_thread(woken.acquire, timeout=0.1):
-        pass
-    store.desk.place(Order(OrderKind.AUTO))
-    assert await asyncio.to_thread(woken.acquire, timeout=5)
-    store.scaler.close()
-    assert await asyncio.to_thread(ended.wait, 1)
-    thread.join()

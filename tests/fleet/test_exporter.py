@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.core import GaugeMetricFamily
 
-from fleet.exporter import MOST_AT_ONCE, Health, exporting, is_local_name
+from fleet.exporter import Health, exporting, is_local_name
 from fleet.settings import Settings, load
+from fleet.small_server import MOST_AT_ONCE
 from tests.valkey import free_port
 
 if TYPE_CHECKING:

@@ -49,6 +49,7 @@ SPEC = "spec1"
 TTL_S = 4.0
 EPOCH_S = 1000.0
 BAD = "status 500"
+EMPTY = Memory()
 
 One = TypeVar("One", bound=Effect)
 
@@ -82,6 +83,12 @@ def listed(name: str, phase: Phase = Phase.SERVING, **values: Any) -> Backend:  
 def snapshot(*backends: Backend, generation: int = 5) -> Snapshot:
     """A registry of these."""
     return Snapshot(generation, {backend.name: backend for backend in backends})
+
+
+def remembered(*backends: str, generation: int = 5, desired: int | None = None, **phases: Phase) -> Memory:
+    """What the store knows: these serving, and those in their phases."""
+    every = [*(listed(name) for name in backends), *(listed(name, phase) for name, phase in phases.items())]
+    return Memory(snapshot(*every, generation=generation), serial=9, desired=desired)
 
 
 def census(

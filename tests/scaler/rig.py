@@ -208,3 +208,11 @@ class Rig:
         """What the store lists."""
         snapshot = self.store._stored.snapshot
         return {name: str(backend.phase) for name, backend in snapshot.backends.items()} if snapshot else {}
+
+
+def serving(rig: Rig | None = None, **sizes: Any) -> Rig:  # noqa: ANN401  # any size of a policy
+    """A rig whose fleet serves; the first lease of an empty store waits its 4 s."""
+    rig = rig or Rig(policy(**sizes))
+    rig.run(6)
+    assert set(rig.phases().values()) == {"serving"}
+    return rig

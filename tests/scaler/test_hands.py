@@ -23,8 +23,8 @@ from scaler.messages import (
     StopFailed,
     Stopped,
 )
-from tests.scaler.builders import SPEC, found, url
-from tests.scaler.rig import AtOnce, HandClock, ScriptedActuator
+from tests.scaler.builders import SPEC, found, policy, url
+from tests.scaler.rig import AtOnce, HandClock, Rig, ScriptedActuator, serving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,3 +164,44 @@ def test_what_waited_until_the_lease_was_over_is_not_done() -> None:
         StopFailed(7.0, "web3", late),
     ] == kit.answers
     assert ([], []) == (kit.actuator.started, kit.actuator.stopped)
+
+
+def test_hanging_starts_hold_only_their_own_places() -> None:
+    answers: list[Event] = []
+    arrived, hang = threading.Semaphore(0), threading.Event()
+
+    class Hanging(ScriptedActuator):
+        def start(self, orders: Sequence[StartOrder]) -> list[Started | Failed]:
+            if orders[0].name == "web1":
+                hang.wait(10)
+            return super().start(orders)
+
+    def answer(event: Event) -> None:
+        answers.append(event)
+        arrived.release()
+
+    definitions = Definitions(InstanceSettings(), SPEC)
+    hands = Hands(Hanging(HandClock()), definitions, lambda _: {}, answer, lambda: 7.0, 2)
+    try:
+        hands.start(Start(tuple(Placement(f"web{number}", "local", SPEC) for number in range(1, 6))), held)
+        for _ in range(4):
+            assert arrived.acquire(timeout=5)
+        assert ["web2", "web3", "web4", "web5"] == sorted(
+            one.name for one in answers if isinstance(one, messages.Started)
+        )
+    finally:
+        hang.set()
+        hands.close()
+
+
+def test_the_orders_of_a_play_go_in_one_call() -> None:
+    calls: list[int] = []
+
+    class Play(ScriptedActuator):
+        def start(self, orders: Sequence[StartOrder]) -> list[Started | Failed]:
+            calls.append(len(orders))
+            return super().start(orders)
+
+    clock = HandClock()
+    serving(Rig(policy(min=3), actuator=Play(clock, batches=True), clock=clock))
+    assert [3] == calls

@@ -11,12 +11,10 @@ from fleet.backend import Backend, Phase
 from fleet.errors import RefusedError
 from fleet.registry import Change, Happening, Lease, ProxyReading, Summary
 from fleet.settings import Settings, load
-from fleet.store.keys import Keys
 from fleet.store.opening import open_noticeboard, open_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from fleet.store.keys import Keys
     from fleet.store.scaler_side import RedisRegistry
 
 
@@ -26,18 +24,6 @@ def backend(number: int, phase: Phase = Phase.SERVING) -> Backend:
 
 def change(*numbers: int) -> Change:
     return Change({f"production{number}": backend(number) for number in numbers}, 9, Summary("UP", 2))
-
-
-@pytest.fixture
-def keys(store_settings: Settings) -> Keys:
-    return Keys(store_settings.fleet, store_settings.app)
-
-
-@pytest.fixture
-def registry(store_settings: Settings) -> Iterator[RedisRegistry]:
-    opened = open_registry(store_settings)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
