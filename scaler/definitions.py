@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from fleet.settings import InstanceSettings
@@ -17,27 +17,30 @@ from scaler.actuators.definition import definition_hash
 
 KEPT = 50
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Definitions:
     """Instance definitions by spec, without env values: those are always the configured ones.
 
-    `path` None keeps nothing. What cannot be read back is as if it had never been known.
+    `path` None keeps nothing. What cannot be read back is as if it had never been known; what cannot be written, on a
+    full disk, is written as soon as it can be.
     """
 
     configured: InstanceSettings
     spec: str
     path: Path | None = None
     _known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _kept: dict[str, dict[str, Any]] | None = None
+    _trouble: str = ""
 
     def __post_init__(self) -> None:
-        if self.path is not None and self.path.exists():
-            try:
-                self._known = dict(json.loads(self.path.read_text(encoding="utf-8")))
-            except (OSError, ValueError, TypeError) as error:
-                log.warning("%s: not the definitions that a scaler wrote: %s", self.path, error)
+        try:
+            if self.path is not None and self.path.exists():
+                self._kept = self._known = dict(json.loads(self.path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("not the definitions that a scaler wrote", path=str(self.path), reason=str(error))
         self._remember(self.spec, self.configured)
 
     def find(self, spec: str, image: str) -> InstanceSettings:
@@ -45,6 +48,7 @@ class Definitions:
 
         Raises ValueError, one line, where it is not even known of which image that would be.
         """
+        self._keep()
         if spec == self.spec:
             found = self.configured
         elif spec in self._known:
@@ -70,17 +74,34 @@ class Definitions:
 
     def _remember(self, spec: str, definition: InstanceSettings) -> None:
         told = definition.model_dump(mode="json", exclude_defaults=True, exclude={"env"})
-        if self._known.get(spec) == told:
-            return
-        self._known.pop(spec, None)
-        self._known[spec] = told
-        self._known = dict(list(self._known.items())[-KEPT:])
-        if self.path is not None:
-            self._write(self.path)
+        if self._known.get(spec) != told:
+            others = [(name, one) for name, one in self._known.items() if name != spec]
+            self._known = dict([*others, (spec, told)][-KEPT:])  # another one, which is not kept yet
+        self._keep()
 
-    def _write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    def _keep(self) -> None:
+        """Write down what is known, unless it is written."""
+        known = self._known
+        if self.path is None or self._kept is known:
+            return
+        try:
+            _write(self.path, json.dumps(known, indent=1))
+        except OSError as error:
+            trouble = error.strerror or str(error)
+            if self._trouble != trouble:
+                log.warning("definitions not written, tried again at each start", path=str(self.path), reason=trouble)
+            self._trouble = trouble
+        else:
+            self._kept, self._trouble = known, ""
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(self._known, stream, indent=1)
+            stream.write(text)
         Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

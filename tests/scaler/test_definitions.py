@@ -4,6 +4,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from fleet.settings import InstanceSettings
 from scaler.actuators.definition import definition_hash
@@ -66,3 +67,18 @@ def test_a_file_that_was_changed_names_the_spec(tmp_path: Path) -> None:
     path.write_text('{"older": {"port": "none"}}', "utf-8")
     with pytest.raises(ValueError, match="spec older is not an instance definition"):
         kept(path).find("older", "shop:1")
+
+
+def test_a_file_that_cannot_be_written_is_told_once_ends_nothing_and_is_written_when_it_can_be(tmp_path: Path) -> None:
+    path = tmp_path / "shop.definitions"
+    path.mkdir()
+    with capture_logs() as told:
+        definitions = kept(path)
+        spec, definition = definitions.with_image("shop:2")
+        assert definition == definitions.find(spec, "shop:2")
+    not_written = [line for line in told if line["event"] == "definitions not written, tried again at each start"]
+    assert [str(path)] == [line["path"] for line in not_written]
+    assert [path] == list(tmp_path.iterdir())
+    path.rmdir()
+    definitions.find(spec, "shop:2")
+    assert definition.image == kept(path).find(spec, "").image
