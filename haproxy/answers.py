@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ STAT_FRONTEND, STAT_BACKEND, STAT_SERVERS = (
     f"show stat {BACKEND} 4 -1",
 )
 STATE = f"show servers state {BACKEND}"
-INFO, HELD = "show info", "stoker held"
+INFO, HELD, LOOKS = "show info", "get var proc.stoker_held", "get var proc.stoker_looks"
+NUMBER = re.compile(r"proc\.\w+: type=sint value=<(\d+)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +148,12 @@ def read_info(text: str) -> Info:
         raise HaproxyError(f"{INFO}: not as HAProxy writes it: {text[:80]!r}") from error
 
 
-def read_held(text: str) -> int:
-    """Raises HaproxyError where our own Lua does not answer."""
-    if not text.strip().isdigit():
-        raise HaproxyError(f"{HELD}: what runs was not rendered by Stoker, it said {text.strip()[:80]!r}")
-    return int(text)
+def read_variable(text: str) -> int:
+    """The number that our own Lua counts with. Raises HaproxyError where it is not there."""
+    found = NUMBER.search(text)
+    if found is None:
+        raise HaproxyError(f"get var: what runs was not rendered by Stoker, it said {text.strip()[:80]!r}")
+    return int(found[1])
 
 
 def _table(text: str) -> tuple[list[str], list[str]]:

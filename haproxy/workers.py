@@ -13,6 +13,7 @@ from fleet.registry import BackendCounters
 from haproxy.answers import (
     HELD,
     INFO,
+    LOOKS,
     STAT_BACKEND,
     STAT_FRONTEND,
     STAT_SERVERS,
@@ -20,9 +21,9 @@ from haproxy.answers import (
     Info,
     ServerCounters,
     read_front,
-    read_held,
     read_info,
     read_servers,
+    read_variable,
 )
 from haproxy.config_file import ConfigFile
 from haproxy.errors import HaproxyError
@@ -32,6 +33,10 @@ from haproxy.runtime_api import Link, RuntimeApi, WorkerByMaster, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# Who is held looks 20 times a second whether it may go: when nobody has looked for so long, nobody is held.
+STALE_S = 2.0
 
 
 @dataclass(slots=True)
@@ -44,6 +49,8 @@ class Seen:
     front: Front
     held: int
     servers: dict[str, ServerCounters]
+    looks: int = 0
+    looked_at: float = 0.0
 
     @property
     def busy(self) -> bool:
@@ -54,6 +61,12 @@ class Seen:
     def may_ask(self) -> bool:
         """Whether a client is connected that has nothing under way; its next request is taken."""
         return self.front.connections > self.front.in_flight
+
+    def hold(self, told: int, looks: int, now: float) -> None:
+        """Know how many are held: those that were told of last, unless all of them went away without a word."""
+        if looks != self.looks:
+            self.looks, self.looked_at = looks, now
+        self.held = told if now < self.looked_at + STALE_S else 0
 
 
 @dataclass(slots=True)
@@ -84,7 +97,7 @@ class Workers:
         with suppress(HaproxyError):
             await self._meet()
             for pid in (await processes(self.places.master)).old_workers:
-                seen = await _first_read(_key(pid), pid, WorkerByMaster(self.places.master, pid))
+                seen = await self._first_read(pid, WorkerByMaster(self.places.master, pid))
                 self._record(seen)
                 self._retired(seen)
         self.ledger.settle()
@@ -162,7 +175,7 @@ class Workers:
     async def _look_at_old(self, one: Old) -> None:
         seen = one.seen
         try:
-            await _read(seen, detail=True)
+            await self._read(seen, detail=True)
         except HaproxyError:
             self.old.remove(one)  # it has ended; what it counted so far stays counted
             return
@@ -174,7 +187,7 @@ class Workers:
 
     async def _look_at_current(self, seen: Seen, *, detail: bool) -> None:
         try:
-            await _read(seen, detail=detail)
+            await self._read(seen, detail=detail)
         except HaproxyError:
             self.current = None
             raise
@@ -194,7 +207,7 @@ class Workers:
         try:
             info = read_info((await link.ask(INFO))[0])
             self._refuse_replaced(info)
-            seen = await _first_read(_key(info.pid), info.pid, link)
+            seen = await self._first_read(info.pid, link)
         except BaseException:
             link.close()
             raise
@@ -219,22 +232,21 @@ class Workers:
         if detail:
             self.failed.update(self.ledger.add_servers(seen.key, seen.servers))
 
+    async def _first_read(self, pid: int, link: Link) -> Seen:
+        seen = Seen(_key(pid), pid, link, read_front(*await link.ask(STAT_FRONTEND, STAT_BACKEND)), 0, {})
+        await self._read(seen, detail=True)
+        return seen
 
-async def _first_read(key: str, pid: int, link: Link) -> Seen:
-    seen = Seen(key, pid, link, read_front(*await link.ask(STAT_FRONTEND, STAT_BACKEND)), 0, {})
-    await _read(seen, detail=True)
-    return seen
-
-
-async def _read(seen: Seen, *, detail: bool) -> None:
-    commands = [STAT_FRONTEND, STAT_BACKEND, HELD]
-    frontend, backend, held, *servers = await seen.link.ask(*commands, *([STAT_SERVERS] if detail else []))
-    front = read_front(frontend, backend)
-    if not servers and front.failures > seen.front.failures:
-        servers = await seen.link.ask(STAT_SERVERS)
-    seen.front, seen.held = front, read_held(held)
-    if servers:
-        seen.servers = read_servers(servers[0])
+    async def _read(self, seen: Seen, *, detail: bool) -> None:
+        commands = [STAT_FRONTEND, STAT_BACKEND, HELD, LOOKS]
+        frontend, backend, held, looks, *servers = await seen.link.ask(*commands, *([STAT_SERVERS] if detail else []))
+        front = read_front(frontend, backend)
+        if not servers and front.failures > seen.front.failures:
+            servers = await seen.link.ask(STAT_SERVERS)
+        seen.front = front
+        seen.hold(read_variable(held), read_variable(looks), self.now())
+        if servers:
+            seen.servers = read_servers(servers[0])
 
 
 def _key(pid: int) -> str:

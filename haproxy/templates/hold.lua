@@ -2,9 +2,11 @@
 -- A request looks every POLL_MS whether it may go. One whose stream ended while it was held just stops looking, and is
 -- swept out. One step is so many requests for each serving instance: more go only once the backend has room for them
 -- again, or in the next quarter of a second, so that slow answers do not keep the rest waiting.
+-- How many wait stands in proc.stoker_held, for `get var`; proc.stoker_looks moves as long as somebody looks. (A command
+-- of our own would be simpler, but HAProxy before 3.2 keeps a task of each call for ever, which still points to it.)
 
-local POLL_MS, STEP_S, STALE_S = 50, 0.25, 1
-local waiting, held = {}, 0
+local POLL_MS, STEP_S, STALE_S, SWEEP_S = 50, 0.25, 1, 0.25
+local waiting, held, looks, swept = {}, 0, 0, 0
 local step_began, let_go = 0, 0
 
 local function now()
@@ -20,11 +22,30 @@ local function leave(token)
 end
 
 local function sweep(at)
+  swept = at
   for token, looked in pairs(waiting) do
     if at - looked > STALE_S then
       leave(token)
     end
   end
+end
+
+local function tell(txn, at)
+  if at - swept > SWEEP_S then
+    sweep(at)
+  end
+  looks = looks + 1
+  txn:set_var("proc.stoker_held", held)
+  txn:set_var("proc.stoker_looks", looks)
+end
+
+-- One that was swept out while the whole process slept comes back.
+local function look(txn, token, at)
+  if not waiting[token] then
+    held = held + 1
+  end
+  waiting[token] = at
+  tell(txn, at)
 end
 
 local function may_go(txn, at, step)
@@ -55,27 +76,21 @@ local function hold(txn, limit, hold_s, step)
   end
   local at = began
   if held < tonumber(limit) then
-    waiting[token] = at
-    held = held + 1
+    look(txn, token, at)
     while at - began < tonumber(hold_s) and not stopping(txn) do
       if may_go(txn, at, tonumber(step)) then
         leave(token)
+        tell(txn, at)
         return
       end
       core.msleep(POLL_MS)
       at = now()
-      if waiting[token] then
-        waiting[token] = at
-      end
+      look(txn, token, at)
     end
     leave(token)
+    tell(txn, at)
   end
   txn:set_var("txn.refused", true)
 end
 
 core.register_action("hold", { "http-req" }, hold, 3)
-
-core.register_cli({ "stoker", "held" }, "stoker held : how many requests wait for an instance", function(applet)
-  sweep(now())
-  applet:send(string.format("%d\n", held))
-end)

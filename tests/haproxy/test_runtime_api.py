@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from haproxy.answers import read_front, read_held, read_info, read_servers, read_slots
+from haproxy.answers import read_front, read_info, read_servers, read_slots, read_variable
 from haproxy.errors import HaproxyError
 from haproxy.runtime_api import RuntimeApi, ask_master, processes
 from tests.haproxy.scripted import PROMPT, stats_socket
@@ -97,8 +97,8 @@ def test_a_slot_that_cannot_be_is_refused(row: str) -> None:
 
 
 def test_a_worker_that_is_not_ours_is_told_by_its_held_count() -> None:
-    assert 7 == read_held("7\n")
+    assert 7 == read_variable("[6]: proc.stoker_held: type=sint value=<7>\n")
     with pytest.raises(HaproxyError, match="what runs was not rendered by Stoker"):
-        read_held("Unknown command: 'stoker'")
+        read_variable("[3]: Variable not found.\n")
     with pytest.raises(HaproxyError, match="not as HAProxy writes it"):
         read_info("Name: something\n")
