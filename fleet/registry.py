@@ -87,7 +87,8 @@ class CanaryStanding:
 class Summary:
     """What the scaler last saw and decided, as people and `stoker status` read it.
 
-    `last_order` is the id of the newest order that was carried out, so that a restart begins after it.
+    `last_order` is the id of the newest order that was carried out, so that a restart begins after it. `minimum` is in
+    force now; `schedule` is the one that gives it, "" where the settings' own does.
     """
 
     state: str
@@ -100,6 +101,8 @@ class Summary:
     manual: int | None = None
     last_order: str = ""
     canary: CanaryStanding | None = None
+    minimum: int | None = None
+    schedule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

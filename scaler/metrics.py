@@ -11,8 +11,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from fleet.backend import Phase
 from fleet.exporter import Health
+from scaler.canary_metrics import Endings, collect_canary
 from scaler.messages import Publish, Published, Report, Tick
 from scaler.state import FleetState, State
+from scaler.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from fleet.settings import PolicySettings
     from scaler.driver import Trace, World
     from scaler.messages import Effect, Event
+    from scaler.schedule import Minimum
     from scaler.state import Policy
     from scaler.turn import Step
 
@@ -58,6 +61,7 @@ class Metrics:
         self._decisions = Counter({"up": 0, "down": 0})
         self._transitions = Counter[tuple[str, str]]()
         self._faults = Counter[str]()
+        self._endings = Endings()
         self._starts_failed = 0
         self._starts = _histogram("stoker_instance_start_duration_seconds", "From ordered to serving.", START_S)
         self._drains = _histogram("stoker_instance_drain_duration_seconds", "From draining to stopping.", DRAIN_S)
@@ -128,8 +132,10 @@ class Metrics:
         for histogram in (self._starts, self._drains, self._ticks):
             yield from histogram.collect()
         if self._acting(state):
-            yield from _limits(self._policy.sizes)
+            turn = Turn(self._policy, state, self._now())  # a copy, to be asked; nothing comes of it
+            yield from _limits(self._policy.sizes, turn.minimum)
             yield from _fleet(state)
+            yield from collect_canary(turn)
 
     def _acting(self, state: State) -> bool:
         term = state.term
@@ -152,9 +158,11 @@ class Metrics:
             "stoker_instance_starts_failed", "Instances that did not start or never got ready.", self._starts_failed
         )
         yield CounterMetricFamily("stoker_publications", "Generations published.", self._publications)
+        yield from self._endings.collect()
 
     def _count(self, before: State, happenings: Iterable[Happening]) -> None:
         for one in happenings:
+            self._endings.hear(one)
             if one.kind == "decision" and one.before.isdecimal() and one.after.isdecimal():
                 self._decisions["up" if int(one.after) > int(one.before) else "down"] += 1
             elif one.kind == "instance":
@@ -217,9 +225,17 @@ def _load(state: State) -> Iterator[Metric]:
     yield _gauge("stoker_load_held_requests", "Waiting for an instance on all proxies.", load.held)
 
 
-def _limits(sizes: PolicySettings) -> Iterator[Metric]:
-    yield _gauge("stoker_instances_min", "policy.min.", sizes.min)
+def _limits(sizes: PolicySettings, minimum: Minimum) -> Iterator[Metric]:
+    yield _gauge("stoker_instances_min", "The minimum in force now, by settings and schedules.", minimum.count)
+    yield _gauge("stoker_instances_min_configured", "policy.min.", sizes.min)
     yield _gauge("stoker_instances_max", "policy.max.", sizes.max)
+    if sizes.schedules:
+        schedules = GaugeMetricFamily(
+            "stoker_schedule_in_force", "1 for the schedule that gives the minimum now.", labels=("schedule",)
+        )
+        for name in dict.fromkeys(schedule.name for schedule in sizes.schedules):
+            schedules.add_metric((name,), name == minimum.schedule)
+        yield schedules
     if sizes.target_rps is not None:
         yield _gauge("stoker_target_requests_per_second", "policy.target_rps, of one instance.", sizes.target_rps)
     if sizes.target_in_flight is not None:

@@ -6,7 +6,7 @@ skipping ends; one that it repeats comes once, the first time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -25,12 +25,16 @@ ASIDE = timedelta(hours=3)
 
 @dataclass(frozen=True, slots=True)
 class Minimum:
-    """`count` from `since` until `until` (Unix seconds, None: for ever); `reason` names its schedule, if any."""
+    """`count` from `since` until `until` (Unix seconds, None: for ever).
+
+    `schedule` is the name of the one that gives it, "" where none does; `reason` says so in words.
+    """
 
     count: int
     reason: str = ""
     since: float = 0.0
     until: float | None = None
+    schedule: str = ""
 
     def holds(self, now: float) -> bool:
         """Whether it need not be computed again."""
@@ -45,8 +49,8 @@ def minimum_at(sizes: PolicySettings, now: float) -> Minimum:
         if change is not None:
             until.append(change)
         if in_force and schedule.min > best.count:
-            best = Minimum(min(schedule.min, sizes.max), _why(schedule, change))
-    return Minimum(best.count, best.reason, now, min(until, default=None)) if sizes.schedules else best
+            best = Minimum(min(schedule.min, sizes.max), _why(schedule, change), schedule=schedule.name)
+    return replace(best, since=now, until=min(until, default=None)) if sizes.schedules else best
 
 
 def _state(schedule: ScheduleSettings, now: float) -> tuple[bool, float | None]:

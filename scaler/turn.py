@@ -280,4 +280,6 @@ class Turn:
             manual=state.manual,
             last_order=state.last_order,
             canary=standing(self),
+            minimum=0 if state.closing else self.minimum.count,
+            schedule="" if state.closing else self.minimum.schedule,
         )

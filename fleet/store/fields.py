@@ -77,6 +77,8 @@ def summary_fields(summary: Summary, scaler: str) -> list[str]:
             "manual": summary.manual,
             "last_order": summary.last_order,
             "canary": standing_text(summary.canary),
+            "minimum": summary.minimum,
+            "schedule": summary.schedule or None,
         }
     )
 
@@ -96,6 +98,8 @@ def read_summary(fields: Mapping[bytes, bytes]) -> Summary | None:
         manual=number(fields.get(b"manual"), COUNT_LIMIT),
         last_order=stream_id(fields.get(b"last_order")),
         canary=read_standing(fields.get(b"canary")),
+        minimum=number(fields.get(b"minimum"), COUNT_LIMIT),
+        schedule=text(fields.get(b"schedule"))[:200],
     )
 
 

@@ -129,7 +129,8 @@ def _held(numbers: dict[str, Any], phases: Counter[str]) -> Iterator[Finding]:
 
 def _limits(content: dict[str, Any], phases: Counter[str], policy: PolicySettings) -> Iterator[Finding]:
     desired = content["desired"]
-    if desired is not None and desired >= policy.max > policy.min and phases["serving"] >= policy.max:
+    minimum = policy.min if content["min"] is None else content["min"]
+    if desired is not None and desired >= policy.max > minimum and phases["serving"] >= policy.max:
         yield Level.WARN, f"At the maximum of {policy.max}: more load finds no more instances"
     if content["paused"]:
         yield Level.GOOD, "Paused by order: desired stays until 'stoker resume'"

@@ -19,7 +19,7 @@ LONGEST_TEXT, MOST_REASONS = 1000, 20
 Section = Any
 View = dict[str, Section]
 
-NUMBERS = ("state", "desired", "serving", "paused", "manual", "reasons", "generation", "canary")
+NUMBERS = ("state", "desired", "serving", "min", "schedule", "paused", "manual", "reasons", "generation", "canary")
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class OnServer:
             pass
 
 
-SUMMARY = Summary("UP", 2, rps=12.5, in_flight=3, held=0, reasons=("at the minimum",))
+SUMMARY = Summary("UP", 2, rps=12.5, in_flight=3, held=0, reasons=("at the minimum",), minimum=2, schedule="day")
 
 
 def backend(number: int, phase: Phase = Phase.SERVING) -> Backend:

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with Ansible
 
+from fleet.exposition import exposition
 from fleet.settings import load
 from stoker.configured import sample_command
 from tests.addon.rig import proxy
+from tests.fleet.test_exposition import read
 from tests.haproxy.rig import rig
+from tests.scaler.test_canary_metrics import running
 from tests.scrape import Scrape
 from tests.valkey import LETTERS, free_port, installed
 
@@ -36,13 +39,14 @@ DASHBOARD = ROOT / "example" / "grafana-dashboard.json"
 ALERTS = ROOT / "example" / "prometheus-alerts.yml"
 RULE_TESTS = Path(__file__).with_name("alerts.test.yml")
 PAGE = ROOT / "docs" / "metrics.md"
+SCHEDULE = '[[policy.schedules]]\nname = "noon"\nmin = 1\nstart = "0 12 * * *"\nduration_s = 60\n'
 NAME = re.compile(r"\b(?:stoker|process)_[a-z0-9_]+")
 OF_A_HISTOGRAM = re.compile(r"_(bucket|sum|count)$")
 
 
 @pytest.fixture(scope="module")
 def told(valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Every name of a scrape of a scaler that acts, a mitmdump and a HAProxy's agent."""
+    """Every name of a scrape of a scaler that acts and is given a canary, of a mitmdump and of a HAProxy's agent."""
     path = tmp_path_factory.mktemp("monitoring")
     fleet = "told-" + path.name.translate(LETTERS)
     ports = {part: free_port() for part in ("scaler", "mitmproxy", "haproxy")}
@@ -52,7 +56,8 @@ def told(valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory) -> se
         names = asyncio.run(_of_haproxy(valkey, fleet + "-h", ports["haproxy"]))
         settings = load(None, fleet=fleet, redis_url=valkey.url, state_dir=path)
         with proxy(settings, path), scaler(settings):
-            return names | _of_the_rest(ports["scaler"]) | Scrape(ports["mitmproxy"]).names
+            names |= _of_the_rest(ports["scaler"]) | Scrape(ports["mitmproxy"]).names
+    return names | set(read(exposition(running().metrics.collect(), {})))
 
 
 @contextmanager
@@ -61,6 +66,7 @@ def scaler(settings: Settings) -> Iterator[None]:
     config = settings.state_dir / "stoker.toml"
     config.write_text(
         f'fleet = "{settings.fleet}"\nstate_dir = "{settings.state_dir}"\n[policy]\ntarget_in_flight = 5\n'
+        f"{SCHEDULE}"
         f'[actuator]\nkind = "process"\n[instance]\ncommand = {json.dumps(sample_command())}\n'
     )
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""

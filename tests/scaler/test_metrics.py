@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.backend import LOCAL_HOST, Phase
@@ -11,51 +10,13 @@ from fleet.exporter import Health
 from fleet.exposition import exposition
 from fleet.registry import Happening, Sighting, Summary
 from scaler.driver import drive, untraced
-from scaler.messages import Deposed, Effect, Event, Report, StartFailed, StopFailed, Tick
+from scaler.messages import Deposed, Event, Report, StartFailed, StopFailed, Tick
 from scaler.metrics import ALARMS, Metrics
 from scaler.state import Instance, State
 from scaler.turn import Step
 from tests.fleet.test_exposition import read
-from tests.scaler.builders import APP, EPOCH_S, SPEC, Machine, policy, reading
-
-
-@dataclass
-class Silent:
-    """A world in which nothing happens but the events it was given; each takes `lasts_s` to work through."""
-
-    events: list[Event] = field(default_factory=list)
-    now: float = EPOCH_S
-    lasts_s: float = 0.0
-    performed: list[Effect] = field(default_factory=list)
-
-    def next_event(self) -> Event | None:
-        event = self.events.pop(0) if self.events else None
-        self.now += self.lasts_s
-        return event
-
-    def perform(self, effect: Effect) -> None:
-        self.performed.append(effect)
-
-
-@dataclass
-class Watched(Machine):
-    """A machine whose steps are told to metrics, too."""
-
-    metrics: Metrics = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.metrics = Metrics(self.policy, lambda: self.now, Silent(), untraced)
-
-    def take(self, event: Event) -> Step:
-        taken = super().take(event)
-        self.metrics(event, taken)
-        return taken
-
-    def value(self, name: str, **labels: str) -> float | None:
-        """The one sample of that name with exactly these labels; None where there is none."""
-        found = [value for own, value in read(exposition(self.metrics.collect(), {})).get(name, []) if own == labels]
-        assert len(found) <= 1
-        return found[0] if found else None
+from tests.scaler.builders import APP, EPOCH_S, SPEC, policy, reading
+from tests.scaler.watched import Silent, Watched
 
 
 def fleet_of(count: int) -> Watched:
@@ -76,6 +37,18 @@ def test_instances_are_told_by_phase_and_definition() -> None:
     assert machine.value("stoker_instances_serving") == 2
     assert machine.value("stoker_instances_desired") == 2
     assert machine.value("stoker_instances_max") == 10
+
+
+def test_the_minimum_is_the_one_in_force_and_its_schedule_is_told() -> None:
+    day = {"name": "day", "min": 3, "start": "20 0 * * *", "end": "30 0 * * *"}
+    machine = Watched(policy(min=1, schedules=[day]))
+    machine.lead()
+    machine.rps(0, 1)
+    assert (1, 0) == (machine.value("stoker_instances_min"), machine.value("stoker_schedule_in_force", schedule="day"))
+    machine.now = 1200.0  # the lease is renewed by the tick
+    machine.rps(0, 1)
+    assert (3, 1) == (machine.value("stoker_instances_min"), machine.value("stoker_schedule_in_force", schedule="day"))
+    assert machine.value("stoker_instances_min_configured") == 1
 
 
 def test_what_happens_to_instances_is_counted_once() -> None:

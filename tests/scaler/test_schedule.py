@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fleet.registry import Order, OrderKind
 from fleet.schedule_settings import ScheduleSettings
 from fleet.settings import PolicySettings
-from scaler.messages import Ordered
+from scaler.messages import Ordered, Publish, Report
 from scaler.schedule import ASIDE, Minimum, minimum_at
 from scaler.state import FleetState
 from tests.scaler.builders import Machine, reading, serving
@@ -217,6 +217,19 @@ def test_the_minimum_in_force_is_what_is_kept_and_why() -> None:
     assert (3, FleetState.BUSY) == (machine.state.desired, machine.state.fleet_state)
     assert {"min: 1 would do, 3 are kept", "schedule day: min 3 until Thu 00:30 UTC"} <= set(machine.state.reasons)
     assert {"web2": "starting", "web3": "starting"}.items() <= machine.phases().items()
+
+
+def test_the_summary_tells_the_minimum_in_force_and_which_schedule_gives_it() -> None:
+    machine = serving(1, schedules=[DAY], max=8)
+    for now, expected in ((1199.0, (1, "")), (1200.0, (3, "day"))):
+        machine.now = now
+        taken = machine.tick(reading())
+        written = [
+            one.change.summary if isinstance(one, Publish) else one.summary
+            for one in taken.effects
+            if isinstance(one, Publish | Report)
+        ]
+        assert [expected] == [(one.minimum, one.schedule) for one in written]
 
 
 def test_an_order_and_a_pause_stay_above_the_minimum_in_force() -> None:

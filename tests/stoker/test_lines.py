@@ -33,7 +33,19 @@ def status(**changes: object) -> Status:
 def test_the_object_holds_at_least_what_scripts_rely_on() -> None:
     content = status_json(SETTINGS, status())
     numbers = {"desired", "serving", "rps", "in_flight", "held"}
-    assert {"fleet", "app", "state", "paused", "reasons", "backends", "proxies", "scalers"} | numbers <= set(content)
+    assert {
+        "fleet",
+        "app",
+        "state",
+        "min",
+        "max",
+        "schedule",
+        "paused",
+        "reasons",
+        "backends",
+        "proxies",
+        "scalers",
+    } | numbers <= set(content)
     assert {"name", "url", "phase", "in_flight", "host", "since"} <= set(content["backends"][0])
     json.dumps(content)
 
@@ -43,6 +55,13 @@ def test_numbers_are_those_of_the_summary_and_serving_is_counted() -> None:
     assert ("acme", "shop", "BUSY", 2, 1, 19.5, 5, 2, False) == tuple(
         content[key] for key in ("fleet", "app", "state", "desired", "serving", "rps", "in_flight", "held", "paused")
     )
+
+
+def test_the_minimum_is_the_one_in_force_with_the_schedule_that_gives_it() -> None:
+    scheduled = status(summary=Summary("UP", 4, minimum=4, schedule="office hours"))
+    for given, expected in ((status(), (None, 10, None)), (scheduled, (4, 10, "office hours"))):
+        content = status_json(SETTINGS, given)
+        assert expected == (content["min"], content["max"], content["schedule"])
 
 
 def test_a_backends_requests_in_flight_are_summed_over_the_proxies() -> None:

@@ -56,12 +56,13 @@ function drawAll() {
 function drawNames() {
   put("fleet", state.fleet);
   put("app", state.app);
-  put("bounds", `${state.min} to ${state.max} allowed`);
 }
 
 function drawNumbers() {
   for (const name of ["serving", "desired", "rps", "in_flight", "held", "errors"]) put(name, number(state.numbers[name]));
   for (const name of ["held", "errors"]) $(name).closest(".number").classList.toggle("alert", Boolean(state.numbers[name]));
+  const { min, schedule } = state.numbers;
+  put("bounds", `${min ?? state.min} to ${state.max} allowed${schedule ? `, by schedule ${schedule}` : ""}`);
   drawReasons();
 }
 
