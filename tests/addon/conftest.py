@@ -6,4 +6,4 @@ import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
-    import mitmproxy.addons  # noqa: F401
+    import mitmproxy.addons  # noqa: F401  # importing it is the point

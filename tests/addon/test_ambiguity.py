@@ -32,7 +32,7 @@ def test_a_header_with_a_character_that_ends_it_is_refused(
     bad: bytes,
     before: bytes,
     after: bytes,
-    in_name: bool,  # noqa: FBT001
+    in_name: bool,
 ) -> None:
     text = before + bad + after
     assert refused(HOST, (text, b"x") if in_name else (b"x", text))
@@ -66,7 +66,7 @@ def test_a_request_names_one_host_once(hosts: tuple[bytes, ...]) -> None:
         (b"http", b"u@app.example", False),
     ],
 )
-def test_a_whole_url_names_the_same_host(scheme: bytes, authority: bytes, alike: bool) -> None:  # noqa: FBT001
+def test_a_whole_url_names_the_same_host(scheme: bytes, authority: bytes, alike: bool) -> None:
     assert alike is not refused(HOST, scheme=scheme, authority=authority)
 
 
@@ -85,5 +85,5 @@ def test_a_body_that_not_every_server_can_measure_is_refused(field: tuple[bytes,
 @pytest.mark.parametrize(
     ("version", "http2"), [(b"HTTP/2.0", False), (b"HTTP/3.0", False), (b"HTTP/1.1", True), (b"HTTP/0.9", False)]
 )
-def test_a_version_that_the_connection_does_not_speak_is_refused(version: bytes, http2: bool) -> None:  # noqa: FBT001
+def test_a_version_that_the_connection_does_not_speak_is_refused(version: bytes, http2: bool) -> None:
     assert refused(HOST, http_version=version, http2=http2)

@@ -137,7 +137,7 @@ def test_of_a_clients_words_about_its_connection_only_what_we_act_upon_passes(
         ((b"Content-Type", b"text/html"), False),
     ],
 )
-def test_a_body_is_streamed_when_it_is_long_or_of_unknown_length(field: tuple[bytes, bytes], large: bool) -> None:  # noqa: FBT001
+def test_a_body_is_streamed_when_it_is_long_or_of_unknown_length(field: tuple[bytes, bytes], large: bool) -> None:
     assert is_large((field,)) is large
 
 

@@ -84,7 +84,7 @@ async def test_a_users_addon_of_the_same_name_stays() -> None:
 
 
 @pytest.mark.parametrize(("verbosity", "quiet"), [(None, True), ("info", False)])
-async def test_connections_are_not_logged_unless_the_user_asks(verbosity: str | None, quiet: bool) -> None:  # noqa: FBT001
+async def test_connections_are_not_logged_unless_the_user_asks(verbosity: str | None, quiet: bool) -> None:
     with lean(**({"termlog_verbosity": verbosity} if verbosity else {})):
         level = logging.WARNING if quiet else logging.NOTSET
         assert logging.getLogger("mitmproxy.proxy.server").level == level

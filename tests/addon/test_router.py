@@ -134,7 +134,7 @@ async def test_a_large_body_that_nobody_takes_is_not_read_into_memory(scene: Sce
 async def test_an_answer_is_streamed_unless_it_is_known_to_be_small(
     scene: Scene,
     fields: tuple[tuple[bytes, bytes], ...],
-    streamed: bool,  # noqa: FBT001
+    streamed: bool,
 ) -> None:
     flow = await scene.send(scene.request())
     flow.response = tutils.tresp(headers=Headers(fields))

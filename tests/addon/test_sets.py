@@ -79,7 +79,7 @@ def test_a_client_stays_with_its_set_while_that_has_somebody(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("side", [True, False, None])
-def test_where_one_set_is_empty_all_go_to_the_other(kind: str, side: bool | None) -> None:  # noqa: FBT001
+def test_where_one_set_is_empty_all_go_to_the_other(kind: str, side: bool | None) -> None:
     only_canary, only_stable = sets(kind, *fleet(0, 50)), sets(kind, *fleet(1, 50, canaries=0))
     for made, name in ((only_canary, "new0"), (only_stable, "web0")):
         one = made.pick(side)

@@ -8,7 +8,7 @@ from typing import Any
 from fleet.crash import Failure, Symptom
 
 
-def failure(crash_id: str = "c1", **changes: Any) -> Failure:  # noqa: ANN401  # any field
+def failure(crash_id: str = "c1", **changes: Any) -> Failure:
     given: dict[str, Any] = {
         "id": crash_id,
         "at": 1_732_345_678.125,
@@ -24,7 +24,7 @@ def failure(crash_id: str = "c1", **changes: Any) -> Failure:  # noqa: ANN401  #
     return Failure(**(given | changes))
 
 
-def document(crash_id: str = "c1", **changes: Any) -> bytes:  # noqa: ANN401  # any field
+def document(crash_id: str = "c1", **changes: Any) -> bytes:
     content: dict[str, Any] = {
         "stoker_crash": 1,
         "id": crash_id,

@@ -140,7 +140,7 @@ class Writers(RuleBasedStateMachine):
         self.kept = self.memory.copy(), {key: dump for key, dump in dumped.items() if dump and key != lease}
 
     @rule(another_server=st.booleans())
-    def come_back_with_old_data(self, another_server: bool) -> None:  # noqa: FBT001
+    def come_back_with_old_data(self, another_server: bool) -> None:
         if self.kept is None:
             return
         self.now += LEASE_TTL_S

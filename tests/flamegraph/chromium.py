@@ -99,7 +99,7 @@ class Page:
             self.faults.append(details.get("exception", {}).get("description", details["text"]))
         return message
 
-    async def run(self, expression: str) -> Any:  # noqa: ANN401 whatever the page says
+    async def run(self, expression: str) -> Any:
         """The value of an expression in the page."""
         given = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in given, given["exceptionDetails"]["exception"]["description"]

@@ -52,6 +52,6 @@ def document(profile: object = None, lasted_us: int = 10_000, **facts: object) -
     }  # fmt: skip
 
 
-def profile_of(value: object) -> Any:  # noqa: ANN401 the tests look at every part of it
+def profile_of(value: object) -> Any:
     """The profile that the reader makes of a document."""
     return read(json.dumps(value).encode(), ReadOptions())

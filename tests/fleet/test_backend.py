@@ -101,7 +101,7 @@ def test_a_names_number_is_what_follows_the_app(name: str, number: int | None) -
 
 
 @pytest.mark.parametrize(("name", "fits"), [("a", True), ("a-b", True), ("a1b", True), ("a1", False), ("-a", False)])
-def test_an_apps_name_ends_with_a_letter(name: str, fits: bool) -> None:  # noqa: FBT001
+def test_an_apps_name_ends_with_a_letter(name: str, fits: bool) -> None:
     assert fits == bool(APP_NAME.fullmatch(name))
 
 

@@ -27,7 +27,7 @@ CANARY, STABLE = (value_of(MARK, canary=canary).encode() for canary in (True, Fa
         (b"stoker-set=s3", None),
     ],
 )
-def test_a_cookie_names_a_set_of_this_canary_or_nothing(header: bytes, expected: bool | None) -> None:  # noqa: FBT001
+def test_a_cookie_names_a_set_of_this_canary_or_nothing(header: bytes, expected: bool | None) -> None:
     assert expected is side_of(header, MARK)
 
 

@@ -15,7 +15,7 @@ from fleet.registry import ProxyReading, Sighting
 STABLE_S, PANIC_S = 60.0, 4.0
 
 
-def reading(proxy: str = "p", arrivals: int = 0, **values: Any) -> ProxyReading:  # noqa: ANN401
+def reading(proxy: str = "p", arrivals: int = 0, **values: Any) -> ProxyReading:
     filled = {"series": "s", "generation": 0, "uptime_ms": 0, **values}
     return ProxyReading(id=proxy, arrivals=arrivals, **filled)
 
@@ -40,7 +40,7 @@ class Meter:
         assert load is not None
         return load
 
-    def steady(self, rps: int, seconds: int, proxy: str = "p", **values: Any) -> Load:  # noqa: ANN401
+    def steady(self, rps: int, seconds: int, proxy: str = "p", **values: Any) -> Load:
         track = self.window.tracks.get(proxy)
         arrivals, uptime_ms = (track.arrivals, track.uptime_ms) if track else (0, 0)
         for second in range(1, seconds + 1):
@@ -208,7 +208,7 @@ def test_after_a_short_gap_the_rate_covers_it_too() -> None:
 
 
 @pytest.mark.parametrize(("looks", "full"), [(60, False), (61, True)])
-def test_a_window_is_full_once_it_is_covered(looks: int, full: bool) -> None:  # noqa: FBT001
+def test_a_window_is_full_once_it_is_covered(looks: int, full: bool) -> None:
     meter = Meter()
     assert full == meter.steady(1, looks).full
 

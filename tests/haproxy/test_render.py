@@ -135,7 +135,7 @@ def test_a_renewed_certificate_is_another_frontend(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"haproxy.client_timeout_s": 20}, "haproxy.client_timeout_s: must exceed proxy.hold_s"),
-        ({"haproxy.sockets_dir": Path("/tmp/a b")}, "haproxy.sockets_dir: a path"),  # noqa: S108
+        ({"haproxy.sockets_dir": Path("/tmp/a b")}, "haproxy.sockets_dir: a path"),  # noqa: S108  # a text
         ({"haproxy.sockets_dir": Path("/" + "x" * 90)}, "haproxy.sockets_dir: a socket has 90 bytes at most"),
         ({"haproxy.certificate": Path("/nowhere.pem")}, "haproxy.certificate: /nowhere.pem cannot be read"),
         ({"haproxy.frontend_snippet": Path("/nowhere")}, "haproxy.frontend_snippet: /nowhere cannot be read"),

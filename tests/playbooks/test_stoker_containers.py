@@ -69,7 +69,7 @@ class Engine:
         del self.there[parts[0].removeprefix("id-")]
 
 
-def played(engine: Engine, *names: str, is_check: bool = False, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+def played(engine: Engine, *names: str, is_check: bool = False, **changes: Any) -> dict[str, Any]:
     params = {
         "state": "started",
         "fleet": "shop",

@@ -54,18 +54,18 @@ EMPTY = Memory()
 One = TypeVar("One", bound=Effect)
 
 
-def policy(life: Mapping[str, Any] | None = None, **sizes: Any) -> Policy:  # noqa: ANN401
+def policy(life: Mapping[str, Any] | None = None, **sizes: Any) -> Policy:
     """The defaults, with these settings instead."""
     return Policy(APP, SPEC, PolicySettings(**sizes), LifeSettings(**life or {}))
 
 
-def reading(proxy: str = "p", arrivals: int = 0, **values: Any) -> ProxyReading:  # noqa: ANN401
+def reading(proxy: str = "p", arrivals: int = 0, **values: Any) -> ProxyReading:
     """What a proxy wrote."""
     filled = {"series": "s", "uptime_ms": 0, "generation": 0, **values}
     return ProxyReading(id=proxy, arrivals=arrivals, **filled)
 
 
-def found(name: str, **values: Any) -> Found:  # noqa: ANN401
+def found(name: str, **values: Any) -> Found:
     """Something of ours that runs."""
     return Found(**{"name": name, "host": LOCAL_HOST, "spec": SPEC, "url": url(name), **values})
 
@@ -75,7 +75,7 @@ def url(name: str) -> str:
     return f"http://127.0.0.1:{20_000 + int(name.removeprefix(APP))}"
 
 
-def listed(name: str, phase: Phase = Phase.SERVING, **values: Any) -> Backend:  # noqa: ANN401
+def listed(name: str, phase: Phase = Phase.SERVING, **values: Any) -> Backend:
     """An entry of the registry."""
     return Backend(**{"name": name, "phase": phase, "url": url(name), "spec": SPEC, **values})
 
@@ -164,7 +164,7 @@ class Machine:
         seen = Sighting(readings, silent, detail=detail_of(readings) if detail else None)
         return self.take(Tick(self.now, seen, renewed_at=self.now))
 
-    def look(self, in_flight: Mapping[str, int], **values: Any) -> Step:  # noqa: ANN401
+    def look(self, in_flight: Mapping[str, int], **values: Any) -> Step:
         """A look in detail at one proxy that has applied all."""
         counters = {name: BackendCounters(in_flight=count) for name, count in in_flight.items()}
         leaving = {name: count for name, count in in_flight.items() if self.phases()[name] != Phase.SERVING}
@@ -206,7 +206,7 @@ class Machine:
         self.take(Stopped(self.now, name))
         self.publish()
 
-    def rps(self, rate: float, seconds: float, **values: Any) -> None:  # noqa: ANN401
+    def rps(self, rate: float, seconds: float, **values: Any) -> None:
         """So much traffic for so long, one tick a second, whatever is published taken at once."""
         for _ in range(round(seconds)):
             self.wait(1.0)
@@ -259,7 +259,7 @@ def happenings(taken: Step) -> list[Happening]:
     ]
 
 
-def serving(count: int, **sizes: Any) -> Machine:  # noqa: ANN401
+def serving(count: int, **sizes: Any) -> Machine:
     """A machine that has taken over `count` serving instances and has published so."""
     names = [f"{APP}{number}" for number in range(1, count + 1)]
     machine = Machine(policy(**sizes))

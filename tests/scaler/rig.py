@@ -60,7 +60,7 @@ class PatientInbox(Inbox):
 class AtOnce(ThreadPoolExecutor):
     """A pool whose work is done before `submit` returns."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         done = Future[Any]()
         done.set_result(fn(*args, **kwargs))
         return done
@@ -162,7 +162,7 @@ class Rig:
         for name, _, _ in self.prober.targets:
             self.inbox.probed(name, Outcome.READY if name in self.hand.there else Outcome.REFUSED, "")
 
-    def report(self, **values: Any) -> None:  # noqa: ANN401
+    def report(self, **values: Any) -> None:
         """The proxy writes its counters; it has applied what is published."""
         now = self.clock.now()
         self.arrivals += self.rps * (now - (self.counted_at if self.counted_at is not None else now))
@@ -210,7 +210,7 @@ class Rig:
         return {name: str(backend.phase) for name, backend in snapshot.backends.items()} if snapshot else {}
 
 
-def serving(rig: Rig | None = None, **sizes: Any) -> Rig:  # noqa: ANN401  # any size of a policy
+def serving(rig: Rig | None = None, **sizes: Any) -> Rig:
     """A rig whose fleet serves; the first lease of an empty store waits its 4 s."""
     rig = rig or Rig(policy(**sizes))
     rig.run(6)

@@ -83,7 +83,7 @@ class Script:
     def keyed(self, fault: str, name: str, value: float | tuple[float, float]) -> None:
         self.faults.setdefault(fault, {})[name] = value
 
-    def listed(self, fault: str, value: Any) -> None:  # noqa: ANN401
+    def listed(self, fault: str, value: Any) -> None:
         self.faults[fault] = (*self.faults.get(fault, ()), value)
 
     def order(self, kind: OrderKind, at: str, count: str | None = None) -> None:

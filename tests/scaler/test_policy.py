@@ -24,7 +24,7 @@ CALM = Load(
 PLAIN = PolicySettings(min=0, max=100, tolerance=0.0, stabilisation_s=0.0, step_up_add=100, step_down_factor=1000)
 
 
-def seen(desired: int, rps: float | None = None, **values: Any) -> Observation:  # noqa: ANN401
+def seen(desired: int, rps: float | None = None, **values: Any) -> Observation:
     """Steady traffic on a fleet that is as large as desired; fields of Load and of Observation by name."""
     load = replace(CALM, stable_rps=rps, panic_rps=rps)
     load = replace(load, **{name: values.pop(name) for name in list(values) if hasattr(load, name)})
@@ -35,7 +35,7 @@ def count(policy: PolicySettings, what: Observation) -> int:
     return recommend(policy, what).count
 
 
-def plain(**sizes: Any) -> PolicySettings:  # noqa: ANN401
+def plain(**sizes: Any) -> PolicySettings:
     return PolicySettings(**{**PLAIN.model_dump(), **sizes})
 
 
@@ -109,7 +109,7 @@ def test_in_flight_may_be_the_only_signal() -> None:
 
 
 @pytest.mark.parametrize(("rush", "burst"), [(19.9, False), (20.0, True), (25.0, True)])
-def test_a_burst_is_the_threshold_times_what_serves(rush: float, burst: bool) -> None:  # noqa: FBT001
+def test_a_burst_is_the_threshold_times_what_serves(rush: float, burst: bool) -> None:
     found = recommend(PLAIN, seen(1, 5.0, panic_rps=rush))
     assert (burst, 1 if not burst else -int(-rush // 10)) == (found.burst, found.count)
 

@@ -27,7 +27,7 @@ MARCH_SWITCH = datetime(2026, 3, 29, 1, tzinfo=UTC)  # 02:00 becomes 03:00 in Be
 OCTOBER_SWITCH = datetime(2026, 10, 25, 1, tzinfo=UTC)  # 03:00 becomes 02:00
 
 
-def sizes(*schedules: dict[str, Any], **values: Any) -> PolicySettings:  # noqa: ANN401
+def sizes(*schedules: dict[str, Any], **values: Any) -> PolicySettings:
     return PolicySettings(schedules=tuple(ScheduleSettings(**one) for one in schedules), **values)
 
 

@@ -323,7 +323,7 @@ def _clock(world: World, fault: Fault) -> None:
 
 
 def _disk(world: World, fault: Fault) -> None:
-    def full(yes: bool) -> None:  # noqa: FBT001
+    def full(yes: bool) -> None:
         for proxy in world.proxies.values():
             proxy.disk_full = yes
 

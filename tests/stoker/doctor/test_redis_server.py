@@ -36,7 +36,7 @@ GOOD = Server(
 )
 
 
-def found(**values: Any) -> dict[str, tuple[Grade, str]]:  # noqa: ANN401
+def found(**values: Any) -> dict[str, tuple[Grade, str]]:
     findings = judged(replace(GOOD, **values), 1000.0, own=False)
     assert all(bool(one.remedy) == (one.grade in {Grade.NOTE, Grade.WRONG}) for one in findings)
     return {one.subject: (one.grade, one.text) for one in findings if one.grade is not Grade.OK}

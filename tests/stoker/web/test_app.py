@@ -47,7 +47,7 @@ async def messages(answer: aiohttp.ClientResponse) -> AsyncIterator[Message]:
             yield kind, json.loads(value)
 
 
-async def heard(answer: aiohttp.ClientResponse, name: str) -> Any:  # noqa: ANN401  # a section of JSON
+async def heard(answer: aiohttp.ClientResponse, name: str) -> Any:
     """The next that is told under this name."""
     async for _, content in messages(answer):
         if name in content:
@@ -163,7 +163,7 @@ async def test_the_store_is_read_no_oftener_for_more_viewers(
     looks: list[float] = []
     status = type(staged.store).status
 
-    def counted(store: Any, known: Any = None) -> Any:  # noqa: ANN401  # as the store's own
+    def counted(store: Any, known: Any = None) -> Any:
         looks.append(1)
         return status(store, known)
 

@@ -71,7 +71,7 @@ async def until(page: Page, expression: str) -> None:
         assert await page.run(given)
 
 
-async def text(page: Page, selector: str) -> Any:  # noqa: ANN401  # a text, or nothing
+async def text(page: Page, selector: str) -> Any:
     return await page.run(f"document.querySelector({selector!r})?.innerText")
 
 

@@ -9,7 +9,7 @@ from fleet.registry import Happening
 from stoker.webhooks.news import News
 
 
-def failure(crash_id: str = "c1", **values: Any) -> Failure:  # noqa: ANN401
+def failure(crash_id: str = "c1", **values: Any) -> Failure:
     """A request that failed."""
     filled = {
         "id": crash_id,
@@ -31,6 +31,6 @@ def fault(subject: str, after: str = "begins", *reasons: str, at: float = 3.0) -
     return Happening(at, "fault", subject, "", after, reasons)
 
 
-def news(kind: str = "crash", state: str = "", **values: Any) -> News:  # noqa: ANN401
+def news(kind: str = "crash", state: str = "", **values: Any) -> News:
     """Something to tell."""
     return News(**{"kind": kind, "subject": "web1", "state": state, "text": "t", "at": 1.0, **values})

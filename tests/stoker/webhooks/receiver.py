@@ -44,7 +44,7 @@ class Receiver:
         with self.news:
             self.paths.append(path)
             answer = self.answers.pop(0) if self.answers else 204
-            if not verified(KEY, headers, body, time.time()):  # noqa: TID251
+            if not verified(KEY, headers, body, time.time()):  # noqa: TID251  # the other side
                 self.forged += 1
             elif answer < 300 and headers["stoker-id"] not in {one["id"] for one in self.got}:
                 self.got.append(json.loads(body))
@@ -58,7 +58,7 @@ class Receiver:
 
 
 @contextmanager
-def receiving(**values: Any) -> Iterator[Receiver]:  # noqa: ANN401
+def receiving(**values: Any) -> Iterator[Receiver]:
     """One on a port of its own."""
     receiver = Receiver(**values)
 

@@ -11,7 +11,7 @@ from tests.valkey import free_port
 
 
 def post(url: str, timeout_s: float = 2.0) -> str:
-    now = str(int(time.time()))  # noqa: TID251
+    now = str(int(time.time()))  # noqa: TID251  # the receiver's clock
     return Receiver(url, KEY.encode(), timeout_s).send("id", b'{"id":1}', now)
 
 
