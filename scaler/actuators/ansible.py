@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scaler.actuators.actuator import Failed, Removed, Started, StartOrder
 from scaler.actuators.container import listed_url, pinned_image
 from scaler.actuators.definition import check_container, environment
-from scaler.actuators.excerpt import one_line
+from scaler.actuators.excerpt import last_lines, one_line
 from scaler.actuators.gather import Gather
 from scaler.actuators.labels import PORT, SPEC, Owner
 from scaler.actuators.play import Outcome, Stage
@@ -19,6 +19,8 @@ from scaler.actuators.play_vars import Value
 from scaler.messages import Census, Found
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fleet.settings import InstanceSettings
 
 SPEC_TEXT = re.compile(r"[0-9a-f]{12}")
@@ -55,7 +57,7 @@ class AnsibleActuator:
     given: Mapping[str, Value]
     now: Callable[[], float]
     token: str | None = field(default=None, repr=False)
-    _stops: Gather[_StopOrder, str | None] = field(init=False)
+    _stops: Gather[_StopOrder, Removed | str] = field(init=False)
 
     def __post_init__(self) -> None:
         self._stops = Gather(self._stop_all, GATHER_S)
@@ -118,22 +120,22 @@ class AnsibleActuator:
         return _one_image(definition.image, resolved)
 
     def stop(self, name: str, host: str, grace_s: float) -> Removed:
-        """Have scale_down.yml played, together with the other stops of the same moment; plays bring no logs back."""
+        """Have scale_down.yml played, together with the other stops of the same moment."""
         self.owner.check(name)
         if host not in self.hosts:
             raise RuntimeError(f"{name}: host {host} is not in the inventory, so it may still run there")
-        failure = self._stops(_StopOrder(name, host, grace_s))
-        if failure is not None:
-            raise RuntimeError(f"{name}: {failure}")
-        return Removed()
+        ended = self._stops(_StopOrder(name, host, grace_s))
+        if isinstance(ended, str):
+            raise RuntimeError(f"{name}: {ended}")  # noqa: TRY004  # why it may still run, not a wrong type
+        return ended
 
-    def _stop_all(self, orders: list[_StopOrder]) -> list[str | None]:
+    def _stop_all(self, orders: list[_StopOrder]) -> list[Removed | str]:
         grace_s = max(order.grace_s for order in orders)
         hosts = {order.name: order.host for order in orders}
         instances: list[Value] = [{"name": name, "host": host} for name, host in hosts.items()]
         given = {**self.given, "stoker_instances": instances, "stoker_grace_s": grace_s}
         outcome = self.stage.run(self.playbooks.scale_down, given, extra_s=grace_s)
-        return [_stop_failure(order, outcome) for order in orders]
+        return [_stopped(order, outcome) for order in orders]
 
     def running(self) -> Census:
         """Play census.yml; a host without an answer is named, with the reason, among the faults."""
@@ -158,7 +160,8 @@ class AnsibleActuator:
         if entry["State"] == "running":
             return Found(name, host, labels[SPEC], listed_url(entry["Ports"], labels.get(PORT, "")))
         exited = EXITED.match(entry["Status"])
-        return Found(name, host, labels[SPEC], running=False, exit_code=int(exited[1]) if exited else None)
+        code, log = int(exited[1]) if exited else None, _log(entry)
+        return Found(name, host, labels[SPEC], running=False, exit_code=code, log=log)
 
 
 def _one_image(image: str, resolved: Mapping[str, Mapping[str, Any]]) -> str:
@@ -199,18 +202,29 @@ def _started(order: StartOrder, outcome: Outcome, variables: Mapping[str, str]) 
     if not isinstance(failed, dict):
         reason = outcome.reason(_target(order.name, order.host), order.host)
         return Failed(order.name, one_line(reason, variables.values()))
-    code = failed.get("exit_code")
     reason = one_line(str(failed.get("reason")), variables.values())
-    return Failed(order.name, reason, code if isinstance(code, int) else None)
+    return Failed(order.name, reason, _code(failed), _log(failed, variables.values()))
 
 
-def _stop_failure(order: _StopOrder, outcome: Outcome) -> str | None:
+def _stopped(order: _StopOrder, outcome: Outcome) -> Removed | str:
     if order.name in outcome.statistics.get("stoker_stopped", {}):
-        return None
+        left = outcome.statistics.get("stoker_left", {}).get(order.name)
+        return Removed(_log(left), _code(left)) if isinstance(left, dict) else Removed()
     failed = outcome.statistics.get("stoker_failed", {}).get(order.name)
     if isinstance(failed, dict):
         return one_line(str(failed.get("reason")))
     return outcome.reason(_target(order.name, order.host), order.host)
+
+
+def _code(told: Mapping[str, Any]) -> int | None:
+    code = told.get("exit_code")
+    return code if isinstance(code, int) else None
+
+
+def _log(told: Mapping[str, Any], secrets: Iterable[str] = ()) -> tuple[str, ...]:
+    """The log lines that a play told of one instance: a play of a site's own may tell none, or anything."""
+    lines = told.get("log")
+    return last_lines("\n".join(map(str, lines)).encode("utf-8", "replace"), secrets) if isinstance(lines, list) else ()
 
 
 def _target(name: str, host: str) -> str:

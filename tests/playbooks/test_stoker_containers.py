@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +14,7 @@ from playbooks.library.stoker_containers import Host, creation, hidden, results
 
 SPEC = "0123456789ab"
 LABELS = {"stoker.fleet": "shop", "stoker.app": "web", "stoker.name": "web1", "stoker.spec": SPEC}
+UNREADABLE = b"unreadable"
 LEFT = "; its container is left behind, scale_down.yml removes it"
 
 
@@ -24,6 +27,7 @@ class Engine:
     broken: set[str] = field(default_factory=set)
     there: dict[str, dict[str, Any]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
+    log: bytes = b""
 
     def put(self, name: str, status: str, labels: dict[str, str], address: str = "10.0.0.1") -> None:
         state = {"Status": status, "Running": status == "running", "ExitCode": 3 if status == "exited" else 0}
@@ -32,11 +36,33 @@ class Engine:
             "Id": f"id-{name}",
             "Name": f"/{name}",
             "State": state,
-            "Config": {"Labels": labels},
+            "Config": {"Labels": labels, "Env": ["PASSWORD=hunter2"]},
             "NetworkSettings": {"Ports": ports if status == "running" else {}},
         }
 
-    def get_json(self, path: str, *parts: str) -> dict[str, Any]:
+    def get_binary(self, path: str, *parts: str, params: dict[str, Any] | None = None) -> bytes:
+        assert path == "/containers/{0}/logs"
+        assert params == {"stdout": 1, "stderr": 1, "tail": 20}
+        assert parts[0].removeprefix("id-") in self.there
+        if self.log == UNREADABLE:
+            raise APIError("501", explanation="configured logging driver does not support reading")
+        return self.log
+
+    def get_json(self, path: str, *parts: str, params: dict[str, Any] | None = None) -> Any:  # JSON
+        if path == "/containers/json":
+            assert params == {"all": 1, "filters": json.dumps({"label": ["stoker.fleet=shop", "stoker.app=web"]})}
+            return [
+                {
+                    "Id": name,
+                    "Names": [one["Name"]],
+                    "Labels": one["Config"]["Labels"],
+                    "State": one["State"]["Status"],
+                    "Status": "as it is",
+                    "Ports": [],
+                    "Image": "app:1",
+                }
+                for name, one in self.there.items()
+            ]
         assert path == "/containers/{0}/json"
         if parts[0] not in self.there:
             raise NotFound("no such container")
@@ -69,6 +95,15 @@ class Engine:
         del self.there[parts[0].removeprefix("id-")]
 
 
+def written(*pieces: str) -> bytes:
+    """A log as the engine frames it."""
+    return b"".join(struct.pack(">BxxxL", 1, len(piece)) + piece.encode() for piece in pieces)
+
+
+def listing() -> dict[str, Any]:
+    return {"fleet": "shop", "app": "web", "pulls": []}
+
+
 def played(engine: Engine, *names: str, is_check: bool = False, **changes: Any) -> dict[str, Any]:
     params = {
         "state": "started",
@@ -93,8 +128,9 @@ def reason(answer: dict[str, Any], name: str = "web1") -> str:
 def test_what_is_absent_is_started_and_a_second_run_changes_nothing() -> None:
     engine = Engine()
     url = {"web1": "http://10.0.0.1:32768"}
-    assert played(engine) == {"changed": True, "done": url, "waiting": {}, "failed_instances": {}}
-    assert played(engine) == {"changed": False, "done": url, "waiting": {}, "failed_instances": {}}
+    nothing: dict[str, Any] = {"left": {}, "waiting": {}, "failed_instances": {}}
+    assert played(engine) == {"changed": True, "done": url, **nothing}
+    assert played(engine) == {"changed": False, "done": url, **nothing}
     assert engine.done == ["create web1", "start web1"]
     assert engine.there["web1"]["Config"]["Labels"] == {**LABELS, "stoker.port": "3000"}
 
@@ -135,15 +171,41 @@ def test_a_container_whose_id_begins_like_the_name_is_another() -> None:
 
 
 def test_one_that_fails_says_why_and_the_others_start() -> None:
-    engine = Engine(exits={"web2"}, broken={"web3"})
+    engine = Engine(exits={"web2"}, broken={"web3"}, log=written("the password is hunter2\n", "good\x1b[1mbye\n"))
     engine.put("web4", "exited", {**LABELS, "stoker.name": "web4"})
     answer = played(engine, "web1", "web2", "web3", "web4", "web5")
     assert sorted(answer["done"]) == ["web1", "web5"]
+    said = ("the password is [hidden]", "goodbye")
     assert answer["failed_instances"] == {
-        "web2": {"reason": "it exited at once" + LEFT, "exit_code": 3},
-        "web3": {"reason": 'the engine refused: "PASSWORD=[hidden]" is no program' + LEFT, "exit_code": None},
-        "web4": {"reason": "it has exited already" + LEFT, "exit_code": 3},
+        "web2": {"reason": "it exited at once" + LEFT, "exit_code": 3, "log": said},
+        "web3": {
+            "reason": 'the engine refused: "PASSWORD=[hidden]" is no program' + LEFT,
+            "exit_code": None,
+            "log": (),
+        },
+        "web4": {"reason": "it has exited already" + LEFT, "exit_code": 3, "log": said},
     }
+
+
+def test_of_what_is_removed_and_of_what_has_ended_the_last_words_are_told() -> None:
+    engine = Engine(log=written("".join(f"line {number}\n" for number in range(30)), "\n", "x" * 400))
+    engine.put("web1", "exited", LABELS)
+    engine.put("web2", "running", {**LABELS, "stoker.name": "web2"})
+    words = (*(f"line {number}" for number in range(11, 30)), "x" * 300)
+    found = {one["Names"][0]: one.get("log") for one in Host(engine, listing()).listed()}
+    assert found == {"/web1": words, "/web2": None}
+    gone = played(engine, "web1", "web2", state="absent")
+    assert gone["left"] == {"web1": {"exit_code": 3, "log": words}, "web2": {"exit_code": None, "log": words}}
+
+
+def test_a_log_on_a_terminal_has_no_frames_and_one_that_cannot_be_read_keeps_nothing_back() -> None:
+    engine = Engine(log=b"plain\n")
+    engine.put("web1", "exited", LABELS)
+    engine.there["web1"]["Config"]["Tty"] = True
+    assert [one["log"] for one in Host(engine, listing()).listed()] == [("plain",)]
+    engine.log = UNREADABLE
+    gone = played(engine, state="absent")
+    assert (gone["done"], gone["left"]) == ({"web1": "removed"}, {"web1": {"exit_code": 3, "log": ()}})
 
 
 def test_a_port_that_is_not_published_is_no_start() -> None:
@@ -182,7 +244,8 @@ def test_a_check_touches_nothing_and_says_what_would_be() -> None:
     assert played(engine, is_check=True)["done"] == {"web1": "would be started"}
     engine.put("web1", "running", LABELS)
     gone = played(engine, is_check=True, state="absent")
-    assert gone == {"changed": True, "done": {"web1": "removed"}, "waiting": {}, "failed_instances": {}}
+    left = {"web1": {"exit_code": None, "log": ()}}
+    assert gone == {"changed": True, "done": {"web1": "removed"}, "left": left, "waiting": {}, "failed_instances": {}}
     assert engine.done == []
 
 

@@ -163,11 +163,12 @@ def test_an_app_that_answers_500_starts_and_is_bad(course: Course) -> None:
     assert course.outcomes[BAD] is Outcome.BAD
 
 
-def test_one_that_exits_at_once_is_known_by_its_code(course: Course) -> None:
+def test_one_that_exits_at_once_is_known_by_its_code_and_last_words(course: Course) -> None:
     found = course.found(EXITS)
     assert found is not None
     assert not found.running
     assert found.exit_code == 3
+    assert [line[-len("the password is [hidden]") :] for line in found.log] == ["the password is [hidden]"]
     failed = course.first[EXITS]
     assert isinstance(failed, Started) or failed.exit_code == 3
 
