@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "example" / "redis.acl"
-ROLES = ("scaler", "proxy", "operator", "reader")
+ROLES = ("scaler", "proxy", "operator", "reader", "webhooks")
 
 
 def debian_server() -> str:

@@ -11,18 +11,29 @@ import redis
 
 from fleet.backend import Backend, Phase
 from fleet.crash import Capture, Source, Uncaptured
+from fleet.delivery import Place
 from fleet.errors import StoreUnavailableError
 from fleet.registry import Change, Happening, Order, OrderKind, ProxyReading, Snapshot, Summary
 from fleet.store.address import address_of
 from fleet.store.connection import connect
 from fleet.store.keys import Keys
-from fleet.store.opening import open_crash_desk, open_crash_log, open_desk, open_noticeboard, open_registry
+from fleet.store.opening import (
+    open_crash_desk,
+    open_crash_log,
+    open_delivery,
+    open_desk,
+    open_noticeboard,
+    open_registry,
+)
+from stoker.webhooks.courier import Courier
+from stoker.webhooks.place import PlaceFile
 from tests.contracts.crashes import failure
 from tests.haproxy.rig import until
 from tests.security.roles import EXAMPLE, ROLES, SERVERS, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from fleet.settings import Settings
 
@@ -164,6 +175,39 @@ def test_a_reader_reads_everything(fresh: dict[str, Settings]) -> None:
         assert [] == list(crashes.crashes(limit=1, within_s=60).crashes)
 
 
+class Receiver:
+    """Takes every message."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+
+    def send(self, _identity: str, body: bytes, _timestamp: str) -> str:
+        self.got.append(body)
+        return ""
+
+
+def test_a_courier_reads_everything_and_writes_down_how_far_it_got(fresh: dict[str, Settings], tmp_path: Path) -> None:
+    settings, receiver = fresh["webhooks"], Receiver()
+    desk, crashes, delivery = open_desk(settings), open_crash_desk(settings), open_delivery(settings)
+    with closing(desk), closing(crashes), closing(delivery):
+        now = [1e6]
+        courier = Courier(
+            settings, "c", desk, crashes, delivery, receiver, PlaceFile(tmp_path / "place"), lambda: now[0]
+        )
+        courier.step()
+        with closing(open_registry(fresh["scaler"])) as registry:
+            lease = registry.acquire("a")
+            assert lease is not None
+            registry.record(lease, [Happening(2.0, "fault", "no-data", after="begins")])
+        courier.step()
+        now[0] += 2 * settings.webhooks.every_s
+        courier.step()
+        courier.close()
+        assert 1 == len(receiver.got)
+        # Where it got to is known to whoever comes next.
+        assert "" != (delivery.hold("d") or Place()).events
+
+
 WRITES: dict[str, tuple[str, ...]] = {
     "backends": ("HSET", KEYS.backends, "production9", "{}"),
     "instances": ("SET", KEYS.instances, "9"),
@@ -181,6 +225,8 @@ WRITES: dict[str, tuple[str, ...]] = {
     "lasting": ("SADD", KEYS.lasting, "x"),
     "crashes": ("XADD", KEYS.crashes, "*", "x", "y"),
     "a crash": ("SET", KEYS.crash("c1"), "x"),
+    "webhooks": ("HSET", KEYS.webhooks, "x", "y"),
+    "webhooks' lock": ("SET", KEYS.webhooks_lock, "x"),
     "changes": ("PUBLISH", KEYS.changes, "9"),
     "wake": ("PUBLISH", KEYS.wake, "9"),
     "another fleet": ("SET", Keys("other", "production").instances, "9"),
@@ -192,6 +238,7 @@ MAY: dict[str, set[str]] = {
     "proxy": {"a proxy", "proxies", "lasting", "crashes", "a crash", "wake"},
     "operator": {"orders", "wake"},
     "reader": set(),
+    "webhooks": {"webhooks", "webhooks' lock"},
 }
 BEYOND = (
     *(("FLUSHALL",), ("FLUSHDB",), ("KEYS", "*"), ("SCAN", "0"), ("CONFIG", "GET", "*"), ("ACL", "LIST"), ("MONITOR",)),
@@ -216,7 +263,7 @@ def refused(connected: redis.Redis, *command: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("role", ["proxy", "reader"])
+@pytest.mark.parametrize("role", ["proxy", "reader", "webhooks"])
 def test_a_script_gives_nobody_more_than_the_user_has(fresh: dict[str, Settings], role: str) -> None:
     with pytest.raises(StoreUnavailableError, match="this user may not do that"):
         publish(fresh[role])
