@@ -128,7 +128,7 @@ class Keeper:
 
     async def _reload(self, decision: Reload) -> None:
         now = self.workers.now()
-        held = sum(seen.held for seen in self.workers.all)
+        held = sum(seen.held for seen in self.workers.all) or self._under_way_without_anybody()
         if held or now < self._reload_at:
             if decision.reasons != self._waiting:
                 self._waiting = decision.reasons
@@ -146,6 +146,11 @@ class Keeper:
         else:
             for reason in decision.reasons:
                 self.reloads[reason.partition(" of ")[0]] += 1
+
+    def _under_way_without_anybody(self) -> int:
+        """Requests that may wait for an instance although nothing holds them: theirs refused them."""
+        current = self.workers.current
+        return current.front.in_flight if current is not None and not current.front.active else 0
 
     async def _load(self, decision: Reload) -> None:
         former = self.file.read()

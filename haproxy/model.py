@@ -20,6 +20,8 @@ SLOT_NAME = re.compile(r"s[1-9][0-9]{0,5}")
 TARGET_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 # A free slot points at a port of loopback on which nobody listens, and is in maintenance.
 NOWHERE = ("127.0.0.1", 1)
+# The server that stands in while nobody serves, and how many places it says to have: more than any instance.
+PLACEHOLDER, PLACES = "nobody", 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

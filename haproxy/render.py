@@ -19,7 +19,7 @@ from fleet.reserved import FORWARDING, HINTS, HOP, PATTERN
 from haproxy.access_format import access_format
 from haproxy.canary import DRAWN
 from haproxy.failure_log import LOG_FORMAT
-from haproxy.model import BACKEND, FRONTEND, Slot
+from haproxy.model import BACKEND, FRONTEND, NOWHERE, PLACEHOLDER, PLACES, Slot
 from haproxy.sections import marks_of, marks_text, server_lines
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ KEYWORDS = frozenset(
         *(".if", ".elif", ".else", ".endif", ".notice", ".alert", ".diag"),
     }
 )
+FEWEST_RETRIES = 3
+# HAProxy waits so long, or the connect timeout if that is less, before it tries the only server again.
+RETRY_S = 1.0
 CHECKS = {"connections": "layer4", "answers": "layer7"}
 BALANCE = {"round_robin": "roundrobin", "least_in_flight": "leastconn"}
 
@@ -147,6 +150,11 @@ def _values(settings: Settings) -> dict[str, Any]:
         "hold_max": proxy.hold_max,
         "hold_s": f"{proxy.hold_s:g}",
         "hold_release": proxy.hold_release,
+        "retries": _retries(settings),
+        "placeholder": PLACEHOLDER,
+        "nowhere": "{}:{}".format(*NOWHERE),
+        "places": PLACES,
+        "standing_in": PLACES // 2,
         "balance": BALANCE[proxy.balance],
         "http_check": _checked_uri(settings.life.probe_path) if own.check == "http" else None,
         "sticky_cookie": own.sticky_cookie,
@@ -163,6 +171,11 @@ def _values(settings: Settings) -> dict[str, Any]:
             if name.endswith("_s")
         },
     }
+
+
+def _retries(settings: Settings) -> int:
+    """So many that a request which nobody accepts is tried for as long as one is held."""
+    return max(FEWEST_RETRIES, math.ceil(settings.proxy.hold_s / min(RETRY_S, settings.haproxy.connect_timeout_s)))
 
 
 def _server_options(settings: Settings) -> str:

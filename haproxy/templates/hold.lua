@@ -6,6 +6,7 @@
 -- of our own would be simpler, but HAProxy before 3.2 keeps a task of each call for ever, which still points to it.)
 
 local POLL_MS, STEP_S, STALE_S, SWEEP_S = 50, 0.25, 1, 0.25
+local STANDING_IN = 500000000
 local waiting, held, looks, swept = {}, 0, 0, 0
 local step_began, let_go = 0, 0
 
@@ -48,8 +49,13 @@ local function look(txn, token, at)
   tell(txn, at)
 end
 
+-- While nobody serves the placeholder counts as one server; no other has so many places.
+local function serving(txn)
+  return txn.f:be_conn_free("app") < STANDING_IN and txn.f:nbsrv("app") or 0
+end
+
 local function may_go(txn, at, step)
-  local places = step * txn.f:nbsrv("app")
+  local places = step * serving(txn)
   if places == 0 then
     return false
   end

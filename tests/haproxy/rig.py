@@ -189,7 +189,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    valkey: EmbeddedValkey, fleet: str, binary: str, *, policy_max: int = 10, **overrides: object
+    valkey: EmbeddedValkey, fleet: str, binary: str, *, policy_max: int = 10, hold_s: float = 30.0, **overrides: object
 ) -> AsyncIterator[Rig]:
     """Everything runs when the block is entered, and nothing when it is left."""
     with folder() as path:
@@ -200,7 +200,7 @@ async def rig(
             f'frontend_snippet = "{path / "frontend.snippet"}"',
             *(f"{key} = {value}" for key, value in overrides.items()),
             *("[policy]", f"max = {policy_max}"),
-            *("[proxy]", f"listen_port = {free_port()}"),
+            *("[proxy]", f"listen_port = {free_port()}", f"hold_s = {hold_s}"),
         ]
         (path / "frontend.snippet").touch()
         config.write_text("\n".join(lines) + "\n")
