@@ -40,6 +40,8 @@ def _docker(settings: Settings) -> list[Finding]:
     try:
         actuator = open_actuator(settings)
     except SettingsError as error:
+        if str(error).startswith("instance.env_file"):
+            return [skipped("engine", "instance.env_file has to be corrected first")]  # which another finding says
         return [wrong("engine", str(error), _remedy(str(error)))]
     assert isinstance(actuator, DockerActuator)  # noqa: S101  # by the kind
     client = actuator.client
@@ -89,9 +91,8 @@ def _pullable(client: APIClient, image: str) -> Finding:
         inspect(image)
     except (APIError, DockerException) as error:
         said = " ".join(str(getattr(error, "explanation", None) or error).split())[:200]
-        return wrong(
-            "image", f"{image} cannot be pulled: {said}", "correct instance.image, or docker login its registry"
-        )
+        remedy = "correct instance.image, docker login its registry, or see that this host reaches it"
+        return wrong("image", f"{image} cannot be pulled: {said}", remedy)
     return ok("image", f"{image} can be pulled")
 
 

@@ -15,14 +15,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from fleet.errors import SettingsError
 from stoker.doctor.engine import secret_file
-from stoker.doctor.finding import Finding, note, ok, wrong
+from stoker.doctor.finding import Finding, Grade, note, ok, wrong
 from stoker.errors import CommandError
 from stoker.parts import listens
 from stoker.processes import read_note
 from stoker.up import note_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from fleet.settings import Settings
 
@@ -85,7 +85,7 @@ def check_files_limit() -> list[Finding]:
 
 def is_up(settings: Settings) -> bool:
     """Whether a `stoker up` of this fleet runs here."""
-    with suppress(CommandError):
+    with suppress(CommandError, OSError):  # a folder that cannot be read is a finding of its own
         found = read_note(note_path(settings))
         return found is not None and found.supervisor.alive
     return False
@@ -117,6 +117,9 @@ def _ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
     for name, port in (("scaler_port", metrics.scaler_port), (f"{settings.proxy.kind}_port", plane)):
         if port is not None:
             yield f"metrics.{name}", at(metrics.listen_address), port
+    alerts = settings.alerts
+    if alerts.token is not None or alerts.token_file is not None:
+        yield "alerts.port", at(alerts.listen_address), alerts.port
 
 
 def check_plane(settings: Settings) -> list[Finding]:
@@ -150,12 +153,31 @@ def check_secrets(settings: Settings) -> list[Finding]:
         "redis_password_file": settings.redis_password_file,
         "profile_token_file": settings.profile_token_file,
         "webhooks.secret_file": settings.webhooks.secret_file,
+        "alerts.token_file": settings.alerts.token_file,
     }
     findings = [secret_file(name, path) for name, path in files.items() if path is not None]
-    try:
-        settings.token()
-        if settings.webhooks.url is not None:
-            settings.webhooks.key()
-    except SettingsError as error:
-        findings.append(wrong("secrets", str(error), "correct the file"))
+    unread = {finding.subject for finding in findings if finding.grade is Grade.WRONG}
+    readers: dict[str, Callable[[], object]] = {
+        "profile_token_file": settings.token,
+        "webhooks.secret_file": lambda: settings.webhooks.url and settings.webhooks.key(),
+        "alerts.token_file": settings.alerts.read_token,
+    }
+    for name, read in readers.items():
+        try:
+            if name not in unread:
+                read()
+        except SettingsError as error:
+            findings.append(wrong("secrets", str(error), "correct the file"))
     return findings
+
+
+def check_access_log(settings: Settings) -> list[Finding]:
+    """Whether mitmproxy's access log can be written where the settings want it."""
+    name = settings.access_log.file
+    if settings.proxy.kind != "mitmproxy" or name is None or name == "-":
+        return []
+    path = Path(name).expanduser()
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if path.is_dir() or (there != path and not there.is_dir()) or not os.access(there, os.W_OK):
+        return [wrong("access log", f"{path} cannot be written", f"set access_log.file, or see to {there}")]
+    return [ok("access log", f"{path} can be written")]

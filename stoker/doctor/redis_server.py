@@ -30,8 +30,16 @@ def check_redis(settings: Settings, now: Callable[[], float]) -> list[Finding]:
         with closing(open_inspection(settings)) as inspection:
             server = inspection.look()
     except (StoreUnavailableError, SettingsError) as error:
-        return [wrong("redis", str(error), "start it, or correct redis_url; then see that this host may reach it")]
+        return [wrong("redis", str(error), _remedy(str(error)))]
     return [ok("redis", f"answers at {server.shown}"), *judged(server, now(), own=settings.redis_url is None)]
+
+
+def _remedy(error: str) -> str:
+    if "password" in error and "must be a url" not in error:
+        return "correct redis_url (or STOKER_REDIS_URL), or the file named by redis_password_file"
+    if "unreachable" in error:
+        return "start it, or correct redis_url; then see that this host may reach it"
+    return "correct redis_url"
 
 
 def judged(server: Server, now: float, *, own: bool) -> list[Finding]:

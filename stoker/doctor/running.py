@@ -21,6 +21,7 @@ from stoker.doctor.engine import check_engine
 from stoker.doctor.finding import Finding, Grade, ok, wrong
 from stoker.doctor.fleet_now import check_fleet, check_proxy
 from stoker.doctor.machine import (
+    check_access_log,
     check_files_limit,
     check_packages,
     check_plane,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 Check = Callable[[], list[Finding]]
 LIMIT_S = 15.0
+UNWRAPPED = 10_000
 COLOURS = {Grade.OK: "green", Grade.NOTE: "yellow", Grade.WRONG: "bold red", Grade.SKIPPED: "dim"}
 
 
@@ -61,6 +63,7 @@ def checks(settings: Settings) -> Mapping[str, Check]:
         "open files": check_files_limit,
         "state folder": lambda: check_state_folder(settings),
         "secrets": lambda: check_secrets(settings),
+        "access log": lambda: check_access_log(settings),
         "redis": lambda: check_redis(settings, Clock().now),
         "engine": lambda: check_engine(settings),
         "proxy program": lambda: check_plane(settings),
@@ -106,11 +109,13 @@ def print_findings(findings: list[Finding], *, as_json: bool) -> None:
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for finding in findings:
-        words = Text(finding.text)
+        words = Text(finding.text, overflow="fold")
         if finding.remedy:
             words.append(f"\n{finding.remedy}", "cyan")
         table.add_row(Text(finding.grade, COLOURS[finding.grade]), Text(finding.subject), words)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = UNWRAPPED  # so that grep finds each finding whole
     console.print(table)
     counts = {grade: sum(finding.grade is grade for finding in findings) for grade in (Grade.WRONG, Grade.NOTE)}
     told = ", ".join(f"{count} {grade}" for grade, count in counts.items() if count)

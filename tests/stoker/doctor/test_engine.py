@@ -106,6 +106,12 @@ def test_no_engine_is_one_finding_that_says_what_to_do(tmp_path: Path) -> None:
     assert (Grade.WRONG, True) == (finding.grade, finding.remedy.startswith("start the engine"))
 
 
+def test_a_missing_env_file_is_not_the_engine_s_fault(tmp_path: Path) -> None:
+    chosen = load(None, **{"instance.image": "app:1", "instance.env_file": tmp_path / "none.env"})
+    [finding] = check_engine(chosen)
+    assert (Grade.SKIPPED, "instance.env_file has to be corrected first") == (finding.grade, finding.text)
+
+
 def test_a_command_that_is_not_installed_is_found() -> None:
     def process(*command: str) -> Settings:
         return load(None, **{"actuator.kind": "process", "instance.command": command})

@@ -9,6 +9,7 @@ from fleet.settings import Settings, load
 from stoker.doctor.finding import Grade
 from stoker.doctor.machine import (
     _faults,
+    check_access_log,
     check_packages,
     check_plane,
     check_ports,
@@ -93,3 +94,43 @@ def test_the_proxys_program_is_found(tmp_path: Path) -> None:
     assert [Grade.WRONG] == [one.grade for one in check_plane(broken)]
     deep = settings(tmp_path, **{"proxy.kind": "haproxy", "haproxy.sockets_dir": tmp_path / ("x" * 200)})
     assert [Grade.WRONG] == [one.grade for one in check_plane(deep)]
+
+
+def test_a_file_of_a_secret_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "none"
+    for name in ("webhooks.secret_file", "alerts.token_file", "profile_token_file"):
+        chosen = settings(tmp_path, **{"webhooks.url": "http://127.0.0.1/", "webhooks.secret": "x" * 16, name: path})
+        assert [(name, Grade.WRONG)] == [(one.subject, one.grade) for one in check_secrets(chosen)]
+
+
+def test_a_weak_alert_token_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("weak")
+    path.chmod(0o600)
+    chosen = settings(tmp_path, **{"alerts.token_file": path})
+    assert [Grade.OK, Grade.WRONG] == [one.grade for one in check_secrets(chosen)]
+
+
+def test_the_port_for_alerts_counts_once_a_token_is_set(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = {"alerts.port": other.getsockname()[1]}
+        assert [Grade.OK] == [one.grade for one in check_ports(settings(tmp_path, **port))]
+        chosen = settings(tmp_path, **port, **{"alerts.token": "x" * 16})
+        assert ["alerts.port"] == [one.text.split(":")[0] for one in check_ports(chosen)]
+
+
+def test_a_state_folder_that_is_a_file_is_one_finding(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    chosen = settings(tmp_path, state_dir=tmp_path / "file")
+    assert [Grade.WRONG, Grade.OK] == [one.grade for one in (*check_state_folder(chosen), *check_ports(chosen))]
+
+
+def test_an_access_log_that_cannot_be_is_found_and_none_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    grades = {
+        name: [one.grade for one in check_access_log(settings(tmp_path, **{"access_log.file": str(name)}))]
+        for name in ("-", tmp_path / "new" / "access.log", tmp_path / "file" / "access.log", tmp_path)
+    }
+    assert [[], [Grade.OK], [Grade.WRONG], [Grade.WRONG]] == list(grades.values())
+    assert not (tmp_path / "new").exists()
+    assert [] == check_access_log(settings(tmp_path))

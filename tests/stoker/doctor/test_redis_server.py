@@ -109,6 +109,18 @@ def test_a_server_that_is_not_there_is_one_finding(tmp_path: Path) -> None:
     assert (Grade.WRONG, True) == (finding.grade, finding.text.endswith("unreachable: Connection refused"))
 
 
+@pytest.mark.live
+def test_a_wrong_password_is_not_told_to_be_a_server_that_is_down(tmp_path: Path) -> None:
+    port = free_port()
+    argv = [server_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--save", ""]
+    with serving([*argv, "--requirepass", "a-long-password"], port):
+        for user in ("", ":a-wrong-password@"):
+            [finding] = check_redis(load(None, redis_url=f"redis://{user}127.0.0.1:{port}"), Clock().now)
+            remedy = "correct redis_url (or STOKER_REDIS_URL), or the file named by redis_password_file"
+            assert (Grade.WRONG, remedy) == (finding.grade, finding.remedy)
+            assert "a-wrong-password" not in finding.text
+
+
 def test_without_a_url_and_a_fleet_there_is_nothing_to_check(tmp_path: Path) -> None:
     [finding] = check_redis(load(None, state_dir=tmp_path), lambda: 0.0)
     assert Grade.SKIPPED is finding.grade

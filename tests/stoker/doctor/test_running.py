@@ -60,6 +60,12 @@ def test_for_people_what_to_do_stands_below(capsys: pytest.CaptureFixture[str]) 
     assert [["ok", "a", "[red]b"], ["wrong", "c", "d"], ["e"], ["1", "wrong"]] == words
 
 
+def test_what_is_piped_is_neither_wrapped_nor_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    address = "unix:///" + "x" * 200
+    print_findings([wrong("redis", f"Redis at {address} says no", "look")], as_json=False)
+    assert f"wrong  redis  Redis at {address} says no" == capsys.readouterr().out.splitlines()[0].rstrip()
+
+
 def test_wrong_settings_are_findings_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
