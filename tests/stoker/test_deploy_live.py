@@ -1,0 +1,71 @@
+"""Whole deploys by the real command: real containers behind both planes, under load, and by Ansible's plays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scaler.actuators.hands import inventory
+from tests.stoker.deploying import deploying, images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.engine import Engine
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+
+SERVE, EXITS = '["/bin/serve"]', '["/bin/exits"]'
+LAST_WORDS = "exit code 3; last log lines: cannot start: the password is [hidden]"
+
+
+@pytest.mark.parametrize("plane", ["mitmproxy", "haproxy"])
+def test_a_good_image_a_broken_one_and_a_rollback_lose_no_request(engine: Engine, plane: str) -> None:
+    docker = f'kind = "docker"\ndocker_host = "{engine.address}"'
+    with (
+        images(engine, one=SERVE, two=SERVE, broken=EXITS) as made,
+        deploying(engine, made["one"], plane, 2, docker) as fleet,
+    ):
+        first = fleet.serving()
+
+        def deploys() -> None:
+            good = fleet.deploy(made["two"])
+            assert (0, ["asked", "begun", "proven", "done"]) == (good.code, good.words)
+            second = fleet.serving()
+            assert len(second) == 2
+            assert not set(second.values()) & set(first.values())
+            broken = fleet.deploy(made["broken"])
+            assert (1, ["asked", "begun", "failed"]) == (broken.code, broken.words)
+            assert LAST_WORDS in broken.why
+            assert second == fleet.serving()
+            back = fleet.deploy("--rollback")
+            assert (0, ["asked", "begun", "proven", "done"]) == (back.code, back.words)
+            assert set(first.values()) == set(fleet.serving().values())
+
+        fleet.under_load(deploys)
+        assert {} == fleet.load.faults
+        assert fleet.fewest == 2
+
+
+def test_by_plays_a_good_image_and_a_broken_one_are_deployed_as_by_the_engine(engine: Engine, tmp_path: Path) -> None:
+    ansible = f'kind = "ansible"\ninventory = "{inventory(engine, tmp_path)}"'
+    with (
+        images(engine, one=SERVE, two=SERVE, broken=EXITS) as made,
+        deploying(engine, made["one"], "mitmproxy", 1, ansible) as fleet,
+    ):
+        first = fleet.serving()
+
+        def deploys() -> None:
+            good = fleet.deploy(made["two"])
+            assert (0, ["asked", "begun", "proven", "done"]) == (good.code, good.words)
+            second = fleet.serving()
+            assert not set(second.values()) & set(first.values())
+            broken = fleet.deploy(made["broken"])
+            assert (1, ["asked", "begun", "failed"]) == (broken.code, broken.words)
+            assert LAST_WORDS in broken.why
+            assert second == fleet.serving()
+
+        fleet.under_load(deploys)
+        assert {} == fleet.load.faults
+        assert fleet.fewest == 1
