@@ -151,7 +151,11 @@ class MemoryStore:
 
     def orders(self, after: str) -> Sequence[Order]:
         """Orders placed after the one of that id, oldest first; "" begins at the oldest kept."""
-        return tuple(order for order in self._reach().orders if _place(order.id) > _place(after))
+        orders = self._reach().orders
+        if not orders or orders[-1].id == after:
+            return ()
+        begin = _place(after)
+        return tuple(order for order in orders if _place(order.id) > begin)
 
     def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
         """Every proxy's counters, without their `backends`; with `detail` what those add up to."""

@@ -79,8 +79,10 @@ def observe(
             tracks[proxy] = window.tracks[proxy]
     if not sighting.readings:
         return replace(window, tracks=tracks), None
-    in_flight = sum(track.in_flight for track in tracks.values())
-    held = sum(track.held for track in tracks.values())
+    in_flight = held = 0
+    for track in tracks.values():
+        in_flight += track.in_flight
+        held += track.held
     gauge = _append(window.gauge, (now, in_flight + held), oldest)
     broken = window.since is None or not window.gauge or window.gauge[-1][0] < oldest
     since = now if broken else window.since
@@ -131,12 +133,12 @@ def _follow(track: Track | None, reading: ProxyReading, now: float, oldest: floa
 
 
 def _append(points: tuple[Point, ...], point: Point, oldest: float) -> tuple[Point, ...]:
-    if len(points) > 1 and point[0] - points[-2][0] < CLOSEST_POINTS_S:
-        points = points[:-1]
-    first = 0
-    while first < len(points) and points[first][0] < oldest - CLOSEST_POINTS_S:
+    first, end, since = 0, len(points), oldest - CLOSEST_POINTS_S
+    if end > 1 and point[0] - points[-2][0] < CLOSEST_POINTS_S:
+        end -= 1
+    while first < end and points[first][0] < since:
         first += 1
-    return (*points[first:], point)
+    return (*points[first:end], point)
 
 
 def _append_over_holes(points: tuple[Point, ...], point: Point, oldest: float) -> tuple[Point, ...]:
@@ -156,7 +158,7 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
     requests from others that are counted over all of it, and whose reports stay away gives them to others: those are
     spread over the time that passed here.
     """
-    begun = max(oldest, since)
+    begun, earliest = max(oldest, since), oldest - CLOSEST_POINTS_S
     silent, total, known = sighting.silent, 0.0, False
     for proxy, track in tracks.items():
         points = track.points
@@ -165,11 +167,12 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
         known, latest = True, points[-1]
         if proxy in silent and latest[0] < oldest:
             continue
-        first = min(bisect_left(points, (oldest - CLOSEST_POINTS_S,)), len(points) - 2)
+        first = 0 if points[0][0] >= earliest else min(bisect_left(points, (earliest,)), len(points) - 2)
         if first and points[first][0] > oldest + HOLE_S:
             first -= 1
         at, arrivals, span_ms = points[first]
-        since_ms = (now - min(begun, at)) * 1000 if track.since > min(begun, at) else (now - at - LATE_S) * 1000
+        from_here = min(at, begun)
+        since_ms = (now - from_here) * 1000 if track.since > from_here else (now - at - LATE_S) * 1000
         elapsed_ms = max(since_ms, (now - at) * 1000 if proxy in silent else latest[2] - span_ms)
         if elapsed_ms > 0:
             total += (latest[1] - arrivals) * 1000 / elapsed_ms

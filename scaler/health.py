@@ -133,11 +133,13 @@ def overdue(turn: Turn) -> None:
 
 def refused_by_proxies(turn: Turn, sighting: Sighting) -> None:
     """Notice connections that backends refused to the proxies; which ones is read only when a count grew."""
-    proxies, grown = turn.state.proxies, Counter[str]()
-    for reading in sighting.readings:
+    proxies = turn.state.proxies
+    told_more = [one for one in sighting.readings if one.refused > proxies[one.id].refusals]
+    if not told_more:
+        return
+    grown = Counter[str]()
+    for reading in told_more:
         proxy = proxies[reading.id]
-        if reading.refused <= proxy.refusals:
-            continue
         if sighting.detail is None:
             turn.look = True
             continue

@@ -42,7 +42,7 @@ def see(turn: Turn, sighting: Sighting) -> None:
         elif turn.acting:
             turn.effects.append(Forget(name))
             turn.tell("proxy", name, "missing", "forgotten", f"silent for {turn.now - since:.0f} s")
-    applied = max([turn.state.applied, *(reading.generation for reading in sighting.readings)])
+    applied = max([turn.state.applied, *[reading.generation for reading in sighting.readings]])
     vanished = _vanished(turn, listed)
     turn.set(window=window, load=load, proxies=proxies, applied=applied, vanished=vanished)
     if turn.acting:
@@ -51,6 +51,8 @@ def see(turn: Turn, sighting: Sighting) -> None:
 
 def _vanished(turn: Turn, listed: set[str]) -> Mapping[str, tuple[float, Proxy]]:
     before = turn.state.vanished
+    if not before and turn.state.proxies.keys() <= listed:
+        return before
     kept = {name: one for name, one in before.items() if name not in listed and turn.now - one[0] < VANISHED_S}
     gone = {name: known for name, known in turn.state.proxies.items() if name not in listed and not known.unlisted}
     return kept | {name: (turn.now, known) for name, known in gone.items()}

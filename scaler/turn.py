@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 UNTOLD_LIMIT = 1000
 
+_assign = object.__setattr__  # of a working copy, which is frozen for all others
 _values = attrgetter(*(item.name for item in fields(State)))
 
 
@@ -114,8 +115,9 @@ class Turn:
 
     def set(self, **values: Any) -> None:  # noqa: ANN401  # the names and types are those of State
         """Replace fields of the working copy."""
+        state = self.state
         for name, value in values.items():
-            object.__setattr__(self.state, name, value)
+            _assign(state, name, value)
 
     def put(self, instance: Instance) -> None:
         """Add or replace an instance, without a new publication."""
@@ -191,14 +193,15 @@ class Turn:
                 self.effects.append(Look(outcomes=self.releases.canary is not None))
             self._name_the_state()
             self._write(report=report, publish=publish)
-        else:
+        elif self.happenings:
             self.set(untold=(*self.state.untold, *self.happenings)[-UNTOLD_LIMIT:])
         return Step(self.state, tuple(self.effects), tuple(self.notes))
 
     def _write(self, *, report: bool, publish: bool) -> None:
         state = self.state
         told = (*state.untold, *self.happenings)
-        self.set(untold=())
+        if state.untold:
+            self.set(untold=())
         due = publish and state.version > state.published and state.publishing is None
         if due and state.term is not None:
             token, canary = state.term.token, self.releases.canary
@@ -254,7 +257,7 @@ class Turn:
         minimum = 0 if state.closing else self.minimum.count
         if tally.ordered or tally.leaving or tally.serving < max(state.desired, minimum):
             return FleetState.BUSY
-        if not self.applied(instance for instance in state.instances.values() if instance.phase is Phase.SERVING):
+        if not self.applied([one for one in state.instances.values() if one.phase is Phase.SERVING]):
             return FleetState.READY
         return FleetState.IDLE if tally.serving <= minimum else FleetState.UP
 
@@ -264,7 +267,7 @@ class Turn:
         if not live:
             return True
         oldest = min(live)
-        return all(instance.generation is not None and instance.generation <= oldest for instance in instances)
+        return all(one.generation is not None and one.generation <= oldest for one in instances)
 
     def _summary(self) -> Summary:
         state = self.state

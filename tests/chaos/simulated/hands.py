@@ -45,6 +45,13 @@ class WaitingError(Exception):
 class SimulatedInbox(Inbox):
     """Never blocks: where the real one would, it says for how long."""
 
+    def probed(self, name: str, outcome: Outcome, detail: str) -> bool:  # type: ignore[override]
+        """Whether that was news."""
+        if outcome is Outcome.READY and self._last.get(name) is Outcome.READY:
+            return False
+        super().probed(name, outcome, detail)
+        return True
+
     def take(self, wait_s: float) -> Event | Ending | Wake | None:
         if self._queue.empty():
             if wait_s <= 0:
@@ -234,6 +241,6 @@ class SimulatedProber:
         return UNKNOWN_EVERY_S if wait_s == NEVER or wait_s <= 0 else ceil(wait_s / every_s) * every_s
 
     def _told(self, name: str, turn: int, outcome: Outcome) -> None:
-        if self._turns.get(name) == turn and self.process.awake():
-            self.inbox.probed(name, outcome, "" if outcome is Outcome.READY else outcome)
+        heard = self._turns.get(name) == turn and self.process.awake()
+        if heard and self.inbox.probed(name, outcome, "" if outcome is Outcome.READY else outcome):
             self.process.wake()

@@ -79,7 +79,8 @@ class Model:
     def written(self, lease: Lease, happenings: Sequence[Happening]) -> None:
         if self.holder is None or lease.token != self.holder.token:
             raise self.broken("one acts", f"{lease.scaler} wrote without the lease")
-        self._remember(happenings)
+        if happenings:
+            self._remember(happenings)
 
     def _remember(self, happenings: Sequence[Happening]) -> None:
         self._told.update(

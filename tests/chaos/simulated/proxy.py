@@ -131,10 +131,9 @@ class Proxy:
         held_news = self.held and not self._reported_held
         flying = self.flying()
         self.board.report(self._reading(flying), flying, self.refused)
-        now, silent_s = self.timeline.now, self.timeline.now - self.last_report
-        self.back_at, self.back_after_s = (
-            (now, silent_s) if silent_s > PROXY_TTL_S else (self.back_at, self.back_after_s)
-        )
+        now = self.timeline.now
+        if now - self.last_report > PROXY_TTL_S:
+            self.back_at, self.back_after_s = now, now - self.last_report
         self.known, self.last_report = True, now
         self._reported_held = bool(self.held)
         if held_news:
@@ -168,7 +167,7 @@ class Proxy:
 
     def _open(self) -> list[str]:
         containers, now = self.engine.containers, self.timeline.now
-        return [name for name in self.targets if name in containers and containers[name].listens(now)]
+        return [name for name in self.targets if (one := containers.get(name)) is not None and one.listens(now)]
 
     def advance(self) -> None:
         """Let the requests since the last time arrive."""
@@ -190,7 +189,7 @@ class Proxy:
                 self.refused[name] = self.refused.get(name, 0.0) + max(1.0, count / len(self.targets))
         if ways:
             self._send(ways, count, now)
-        elif sum(number for _, number in self.held) < HOLD_MAX:
+        elif not self.held or sum(number for _, number in self.held) < HOLD_MAX:
             self.held.append((now, count))
 
     def _expire(self, now: float) -> None:
@@ -226,8 +225,7 @@ class Proxy:
         now, there, targets = self.timeline.now, self.engine.containers, self.targets
         found: dict[str, int] = {}
         if self.rate > 0 and targets and self.at - self.last_request < STEP_S:
-            each = max(1, round(self.rate * self.answer_s / len(targets)))
-            found = {name: each for name in targets if name in there and there[name].listens(now)}
+            found = dict.fromkeys(self._open(), max(1, round(self.rate * self.answer_s / len(targets))))
         for name, left_at in self.left.items() if self.left else ():
             if now < left_at + self.answer_s and name in there and there[name].listens(now):
                 found[name] = 1
@@ -238,7 +236,7 @@ class Proxy:
 
     def _reading(self, flying: Mapping[str, int]) -> ProxyReading:
         """What it reports now."""
-        targets = self.targets
+        targets, aside = self.targets, self.left or self.slow  # all else that is in flight is on what it sends to
         return ProxyReading(
             self.id,
             f"{self.id}-{self.series}",
@@ -246,8 +244,8 @@ class Proxy:
             generation=self.generation,
             arrivals=int(self.arrivals),
             refused=sum(map(int, self.refused.values())) if self.refused else 0,
-            in_flight=sum(flying.values()),
+            in_flight=sum(flying.values()) if flying else 0,
             held=sum(max(1, int(number)) for _, number in self.held) if self.held else 0,
-            leaving={name: count for name, count in flying.items() if name not in targets},
+            leaving={name: count for name, count in flying.items() if name not in targets} if aside else {},
             outlives_agent=self.kind == "haproxy",
         )

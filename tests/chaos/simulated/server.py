@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from fleet.errors import RefusedError, StoreUnavailableError
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from fleet.registry import Change, Happening, Lease, Memory, Order, ProxyReading, Snapshot, Summary
 
 Answer = TypeVar("Answer")
+Told = TypeVar("Told")
 EPOCH_S = 1_800_000_000.0
 TIMEOUT_S = 1.0
 EVENTS_KEPT = 20
+NOBODY = frozenset[str]()
 
 
 class Witness(Protocol):
@@ -72,7 +75,9 @@ class Server:
     def sight(self, *, detail: bool) -> Sighting:
         """As MemoryStore.sight, on readings that were stored without their backends, which is cheaper."""
         now, readings, silent, lasting = self.clock(), [], [], []
-        for proxy, (since, reading) in sorted(self.memory._stored.readings.items()):
+        stored = self.memory._stored.readings
+        for proxy in sorted(stored):
+            since, reading = stored[proxy]
             if since <= now < since + PROXY_TTL_S:
                 readings.append(reading)
             else:
@@ -80,7 +85,7 @@ class Server:
                 if reading.outlives_agent:
                     lasting.append(proxy)
         found = self._detail([one.id for one in readings]) if detail else None
-        return Sighting(tuple(readings), tuple(silent), lasting=frozenset(lasting), detail=found)
+        return Sighting(tuple(readings), tuple(silent), (), frozenset(lasting) if lasting else NOBODY, found)
 
     def _detail(self, proxies: list[str]) -> Detail:
         in_flight, refused = Counter[str](), dict[str, Mapping[str, int]]()
@@ -107,88 +112,90 @@ class Door:
     server: Server
     late: Callable[[float], None]
 
-    def _ask(self, call: Callable[[], Answer]) -> Answer:
-        server = self.server
-        if not server.reachable(self.party):
-            if server.timeline.now >= server.down_until:
-                self.late(TIMEOUT_S)
+    def _reach(self) -> Server:
+        server, now = self.server, self.server.timeline.now
+        if now < server.down_until:
             raise StoreUnavailableError(f"no answer for {self.party}")
-        answer = call()
-        if delay_s := server.delay:
+        if self.party in server.cut_until and now < server.cut_until[self.party]:
+            self.late(TIMEOUT_S)
+            raise StoreUnavailableError(f"no answer for {self.party}")
+        return server
+
+    def _wait(self) -> None:
+        """The call was done; its answer takes its time, or comes too late for anybody to know."""
+        if delay_s := self.server.delay:
             self.late(min(delay_s, TIMEOUT_S))
-            if delay_s > TIMEOUT_S:  # it was done, but nobody knows
+            if delay_s > TIMEOUT_S:
                 raise StoreUnavailableError("the answer came too late")
+
+    def _answer(self, answer: Answer) -> Answer:
+        if self.server.timeline.now < self.server.slow_until:
+            self._wait()
         return answer
 
     def acquire(self, scaler: str) -> Lease | None:
-        return self._ask(lambda: self.server.acquire(scaler))
+        return self._answer(self._reach().acquire(scaler))
 
     def renew(self, lease: Lease) -> bool:
-        return self._ask(lambda: self.server.memory.renew(lease))
+        return self._answer(self._reach().memory.renew(lease))
 
     def release(self, lease: Lease) -> None:
-        self._ask(lambda: self.server.memory.release(lease))
+        self._reach().memory.release(lease)
+        self._wait()
 
     def publish(self, lease: Lease, change: Change) -> int:
-        def call() -> int | RefusedError:
-            try:
-                generation = self.server.memory.publish(lease, change)
-            except RefusedError as error:
-                return error
-            del self.server.memory._stored.events[:-EVENTS_KEPT]
-            self.server.witness.published(lease, change, generation)
-            return generation
-
-        return _or_raise(self._ask(call))
+        server = self._reach()
+        try:
+            generation = server.memory.publish(lease, change)
+        except RefusedError:
+            self._wait()
+            raise
+        del server.memory._stored.events[:-EVENTS_KEPT]
+        server.witness.published(lease, change, generation)
+        return self._answer(generation)
 
     def overwritten(self) -> str:
-        return self._ask(self.server.memory.overwritten)
+        return self._answer(self._reach().memory.overwritten())
 
     def summarise(self, lease: Lease, summary: Summary) -> None:
-        self._fenced(lease, lambda: self.server.memory.summarise(lease, summary), ())
+        self._fenced(lease, self._reach().memory.summarise, summary, ())
 
     def record(self, lease: Lease, happenings: Sequence[Happening]) -> None:
-        self._fenced(lease, lambda: self.server.memory.record(lease, happenings), happenings)
+        self._fenced(lease, self._reach().memory.record, happenings, happenings)
         del self.server.memory._stored.events[:-EVENTS_KEPT]
 
-    def _fenced(self, lease: Lease, write: Callable[[], None], told: Sequence[Happening]) -> None:
-        def call() -> RefusedError | None:
-            try:
-                write()
-            except RefusedError as error:
-                return error
-            self.server.witness.written(lease, told)
-            return None
-
-        _or_raise(self._ask(call))
+    def _fenced(
+        self, lease: Lease, write: Callable[[Lease, Told], None], told: Told, happenings: Sequence[Happening]
+    ) -> None:
+        try:
+            write(lease, told)
+        except RefusedError:
+            self._wait()
+            raise
+        self.server.witness.written(lease, happenings)
+        self._answer(None)
 
     def recall(self) -> Memory:
-        return self._ask(self.server.memory.recall)
+        return self._answer(self._reach().memory.recall())
 
     def orders(self, after: str) -> Sequence[Order]:
-        return self._ask(lambda: self.server.memory.orders(after))
+        return self._answer(self._reach().memory.orders(after))
 
     def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
         del outcomes  # no canary runs here
-        return self._ask(lambda: self.server.sight(detail=detail))
+        return self._answer(self._reach().sight(detail=detail))
 
     def forget(self, lease: Lease, proxy: str) -> None:
-        self._fenced(lease, lambda: self.server.memory.forget(lease, proxy), ())
+        self._fenced(lease, self._reach().memory.forget, proxy, ())
 
     def remember(self, lease: Lease, proxy: str, *, lasting: bool) -> None:
-        self._fenced(lease, lambda: self.server.memory.remember(lease, proxy, lasting=lasting), ())
+        self._fenced(lease, partial(self._reach().memory.remember, lasting=lasting), proxy, ())
 
     def wakes(self) -> Iterator[None]:
         raise NotImplementedError("wakes come through the world")
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def _or_raise(answer: Answer | RefusedError) -> Answer:
-    if isinstance(answer, RefusedError):
-        raise answer
-    return answer
 
 
 @dataclass(slots=True)

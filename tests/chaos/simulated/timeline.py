@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 
 @dataclass(slots=True)
@@ -18,16 +18,17 @@ class Timeline:
     def at(self, when: float, happen: Callable[[], None]) -> None:
         """Let it happen then, or now where that is over."""
         self._count += 1
-        heapq.heappush(self._heap, (max(when, self.now), self._count, happen))
+        heappush(self._heap, (max(self.now, when), self._count, happen))
 
     def after(self, seconds: float, happen: Callable[[], None]) -> None:
-        """Let it happen so much later."""
-        self.at(self.now + seconds, happen)
+        """Let it happen so much later, which is never less than nothing."""
+        self._count += 1
+        heappush(self._heap, (self.now + seconds, self._count, happen))
 
     def run(self, until: float) -> None:
         """Let everything up to that time happen."""
         heap = self._heap
         while heap and heap[0][0] <= until:
-            self.now, _, happen = heapq.heappop(heap)
+            self.now, _, happen = heappop(heap)
             happen()
         self.now = until

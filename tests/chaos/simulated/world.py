@@ -74,7 +74,7 @@ class World:
             for name, kind in ((f"proxy{number + 1}", kind) for number, kind in enumerate(plan.proxies))
         }
         self.model.proxies = self.proxies
-        self._watchers: dict[tuple[str, int], StepWatcher] = {}
+        self._watchers: dict[str, tuple[int, StepWatcher]] = {}
         self._able_since: dict[str, float] = {}
         self.taken_back: dict[OrderKind, float] = {}
         self._disturbed_until = 0.0
@@ -116,10 +116,10 @@ class World:
             self.timeline.after(delay_s, lambda proxy=proxy, life=life: proxy.news(life))  # type: ignore[misc]
 
     def _watch(self, process: ScalerProcess, before: State, event: Event, taken: Step) -> None:
-        key = process.name, process.life
-        watcher = self._watchers.get(key)
-        if watcher is None:
-            watcher = self._watchers[key] = StepWatcher(self.policy, self.model, self.load)
+        life, watcher = self._watchers.get(process.name, (0, None))
+        if watcher is None or life != process.life:
+            watcher = StepWatcher(self.policy, self.model, self.load)
+            self._watchers[process.name] = process.life, watcher
         watcher(process, before, event, taken)
 
     def _wake(self, party: str) -> None:
