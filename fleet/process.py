@@ -16,7 +16,8 @@ def start_mark(pid: int) -> str | None:
     A zombie does not run. On Linux the mark is the boot's id and the start in clock ticks since then (proc(5)).
     """
     try:
-        after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123  # asked often
+            after_name = file.read().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return None if Path("/proc/self/stat").exists() else _asked(pid)

@@ -83,7 +83,8 @@ class ProcessFiles:
 
     def remove(self, name: str) -> None:
         """Remove the instance's file, its output, and what a killed scaler left half written."""
-        leftovers = self.folder.glob(f".{name}.*.new")
+        # A pattern for each name would fill Python's memory of patterns, half a thousand names long.
+        leftovers = [path for path in self.folder.glob(".*.new") if path.name.startswith(f".{name}.")]
         for path in [self.folder / f"{name}.json", self.log(name), self._old_log(name), *leftovers]:
             path.unlink(missing_ok=True)
 

@@ -1,4 +1,8 @@
-"""The processes of a local instance: all of its session, from the first one's start mark to the last one's end."""
+"""The processes of a local instance: all of its session, from the first one's start mark to the last one's end.
+
+All processes are looked at up to 200 times for one that ends. A Path would keep the name of each in Python's table of
+interned strings, which then grows at some moment of the day by a megabyte or two.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +38,14 @@ def members(leader: int, mark: str) -> list[int]:
 
 
 def _pids() -> list[int]:
-    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+    return [int(name) for name in os.listdir(PROC) if name.isdigit()]  # noqa: PTH208  # see above
 
 
 def _session(pid: int) -> int | None:
     """The session of a process that lives, by proc(5); the second field may hold spaces and brackets."""
     try:
-        stat = PROC.joinpath(str(pid), "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        with open(f"{PROC}/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123  # see above
+            stat = file.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if stat[0] in "ZX" else int(stat[3])

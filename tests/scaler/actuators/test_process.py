@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -200,6 +201,22 @@ def test_a_long_output_is_rotated(tmp_path: Path) -> None:
     assert actuator.files.log_tail(file.name) == b""
     actuator.stop(file.name, "local", 1.0)
     assert list(hand.settings.state_path.iterdir()) == []
+
+
+def test_removing_an_instance_takes_its_leftovers_and_keeps_nothing_of_its_name_in_memory(processes: Hand) -> None:
+    actuator = processes.open()
+    assert isinstance(actuator, ProcessActuator)
+    files = actuator.files
+    files.folder.mkdir(parents=True, exist_ok=True)
+    re.purge()
+    files.remove(processes.name(1))
+    patterns = len(re._cache)  # type: ignore[attr-defined]
+    mine, others = (files.folder / f".{processes.name(number)}.x.new" for number in (2, 22))
+    for path in (mine, others):
+        path.touch()
+    files.remove(processes.name(2))
+    assert (False, True) == (mine.exists(), others.exists())
+    assert patterns == len(re._cache)  # type: ignore[attr-defined]
 
 
 def test_a_port_in_use_is_not_given_out() -> None:
