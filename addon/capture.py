@@ -16,11 +16,11 @@ from mitmproxy import ctx
 from addon.capturing import Capturer, Job
 from addon.forward import REQUEST_HEADER
 from addon.replay import METHODS, Replayer, carried
+from addon.supervised import Supervised
 from addon.sweep import Sweep
 from fleet.clock import Clock
 from fleet.crash import CRASH_ID, Failure, Symptom
 from fleet.crash_journal import Journal
-from fleet.presence import end
 from fleet.store.opening import open_crash_log
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RESTART_S = 1.0
 SETTLE_S = 2.0
 LONGEST_PATH = 2000
 LONGEST_METHOD = 40
@@ -47,8 +46,7 @@ class Capture:
         self._clock = Clock()
         self._journal: Journal | None = None
         self._capturer: Capturer | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
+        self._loops = Supervised("the capture of crashes", self._run)
         self.noted = 0
 
     @property
@@ -58,7 +56,7 @@ class Capture:
 
     def running(self) -> None:
         """Begin to write down and to fetch."""
-        if not self._configuration.ready or self._task is not None:
+        if not self._configuration.ready or self._loops.started:
             return
         settings = self._configuration.settings
         token, replay = settings.token(), settings.crashes.replay
@@ -69,7 +67,7 @@ class Capture:
         sweep = Sweep(self._journal, token, plane.id, lambda: plane.roster.upstreams) if token else None
         replayer = Replayer(settings.crashes.replay_every_s) if replay else None
         self._capturer = Capturer(self._journal, token, replayer, sweep)
-        self._start()
+        self._loops.start()
 
     def failed(self, flow: HTTPFlow, token: Token, symptom: Symptom) -> None:
         """A request failed at the backend that its token names."""
@@ -98,16 +96,12 @@ class Capture:
 
     def done(self) -> Awaitable[None] | None:
         """End: at once when the script is reloaded; when mitmdump ends, after what happened is written down."""
-        if self._task is None:
+        if not self._loops.started:
             return None
         if ctx.master.should_exit.is_set():
-            return self._leave(self._task)
-        self._ending = asyncio.get_running_loop().create_task(end([self._task], every_s=1.0))
+            return self._leave()
+        self._loops.stop()
         return None
-
-    def _start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-        self._task.add_done_callback(self._ended)
 
     async def _run(self) -> None:
         if self._journal is not None and self._capturer is not None:
@@ -115,16 +109,11 @@ class Capture:
                 both.create_task(self._journal.run())
                 both.create_task(self._capturer.run())
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            log.error("stoker: the capture of crashes broke off and begins again", exc_info=error)
-            asyncio.get_running_loop().call_later(RESTART_S, self._start)
-
-    async def _leave(self, task: asyncio.Task[None]) -> None:
+    async def _leave(self) -> None:
         if self._journal is not None and self._capturer is not None:
             self._capturer.abandon("the proxy ended")
             await self._journal.settle(SETTLE_S)
-        await end([task], every_s=1.0)
+        await self._loops.end()
 
 
 def _text(value: bytes) -> str:

@@ -11,8 +11,9 @@ from mitmproxy import ctx
 
 from addon.access import witnessed
 from addon.metrics import exported
+from addon.supervised import Supervised
 from fleet.errors import SettingsError, StoreUnavailableError
-from fleet.presence import Presence, end
+from fleet.presence import Presence
 from fleet.snapshot_file import snapshot_file
 from fleet.store.opening import open_noticeboard
 
@@ -37,26 +38,21 @@ class Lifecycle:
     def __init__(self, configuration: Configuration, capture: Capture) -> None:
         self._configuration = configuration
         self._capture = capture
-        self._task: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
+        self._reporting = Supervised("reporting", self._run)
 
     def running(self) -> None:
         """Begin to report and to learn."""
-        if self._configuration.ready and self._task is None:
-            self._start()
+        if self._configuration.ready and not self._reporting.started:
+            self._reporting.start()
 
     def done(self) -> Awaitable[None] | None:
         """End: at once when the script is reloaded, after a drain (which is awaited) when mitmdump ends."""
-        if self._task is None:
+        if not self._reporting.started:
             return None
         if ctx.master.should_exit.is_set():
-            return self._leave(self._task)
-        self._ending = asyncio.get_running_loop().create_task(end([self._task], every_s=1.0))
+            return self._leave()
+        self._reporting.stop()
         return None
-
-    def _start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-        self._task.add_done_callback(self._ended)
 
     async def _run(self) -> None:
         settings, plane = self._configuration.settings, self._configuration.plane
@@ -76,12 +72,7 @@ class Lifecycle:
                 await presence.leave()
             await board.aclose()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            log.error("stoker: reporting broke off and begins again", exc_info=error)
-            asyncio.get_running_loop().call_later(RESTART_S, self._start)
-
-    async def _leave(self, task: asyncio.Task[None]) -> None:
+    async def _leave(self) -> None:
         plane, limit_s = self._configuration.plane, self._configuration.settings.proxy.drain_s
         deadline_s = monotonic() + limit_s + FLUSH_S
         proxyserver: Proxyserver = ctx.master.addons.get("proxyserver")
@@ -96,9 +87,9 @@ class Lifecycle:
             plane.hold.close()
         # The last hook comes before the last bytes are written, and no hook tells when the client has them.
         await asyncio.sleep(STEP_S)
-        while any(transport.get_write_buffer_size() for transport in transports) and monotonic() < deadline_s:  # noqa: ASYNC110
+        while any(transport.get_write_buffer_size() for transport in transports) and monotonic() < deadline_s:  # noqa: ASYNC110  # no event
             await asyncio.sleep(STEP_S)
-        await end([task], every_s=1.0)
+        await self._reporting.end()
 
 
 def _say(line: str) -> None:
