@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ from fleet.store.connection import close, reaching
 from fleet.store.fields import text
 from fleet.store.keys import Keys
 from fleet.store.scripts import source
+
+log = logging.getLogger(__name__)
 
 SCRIPTS = ("hold", "settle", "unhold")
 
@@ -31,6 +34,8 @@ class RedisDelivery:
     def hold(self, owner: str) -> Place | None:
         """Take or prolong the right to deliver; None while another has it, else how far was delivered."""
         reply = self._run("hold", [self.keys.webhooks_lock, self.keys.webhooks], [owner, int(HOLD_TTL_S * 1000)])
+        for met in reply[2:]:
+            log.warning("%s", text(met))
         return Place(text(reply[0]), text(reply[1])) if reply else None
 
     def settle(self, owner: str, place: Place) -> bool:

@@ -10,4 +10,4 @@ local function at(field)
   local reply = redis.pcall('HGET', KEYS[2], field)
   return type(reply) == 'string' and string.match(reply, '^%d+%-%d+$') and #reply < 42 and reply or ''
 end
-return {at('events'), at('crashes')}
+return {at('events'), at('crashes'), unpack(met)}

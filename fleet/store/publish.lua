@@ -42,7 +42,7 @@ local first, last = list(10)
 summarise(KEYS[6], first, last)
 if everything then
   redis.call('DEL', KEYS[2])
-  only('stream', KEYS[8])
+  make_way('stream', KEYS[8]) -- who publishes told it when it read them
 end
 -- In pieces, because unpack has room for some thousands only.
 local piece = 1000
@@ -56,11 +56,12 @@ for at = first, last, piece do
 end
 first, last = list(last + 1)
 if first <= last then
-  summarise(KEYS[10], first, last)
+  redis.call('DEL', KEYS[10])
+  redis.call('HSET', KEYS[10], unpack(ARGV, first, last))
 end
 redis.call('SET', KEYS[3], ARGV[8])
 redis.call('SET', KEYS[4], generation)
 redis.call('SET', KEYS[5], plain(math.max(number(get(KEYS[5]), SERIAL), number(ARGV[9], SERIAL))))
 record(KEYS[7], ARGV[3], last + 1, tonumber(ARGV[4]))
 redis.call('PUBLISH', ARGV[2], generation)
-return {'published', generation}
+return {'published', generation, unpack(met)}

@@ -1,6 +1,6 @@
 -- KEYS lease, events  ARGV `<scaler's id>:<token>`, cap of events, width of an event, then the events
 if get(KEYS[1]) ~= ARGV[1] then
-  return 0
+  return {}
 end
 record(KEYS[2], ARGV[2], 4, tonumber(ARGV[3]))
-return 1
+return done()

@@ -32,6 +32,7 @@ from fleet.store.keys import Keys
 from fleet.store.scripts import source
 from fleet.store.sightings import SightingReader
 from fleet.store.snapshots import SnapshotReader
+from fleet.store.strangers import Strangers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,11 +77,14 @@ class RedisRegistry:
     _members: tuple[bytes, ...] = ()
     _ignored: frozenset[str] = frozenset()
     _closed: threading.Event = field(default_factory=threading.Event)
+    _lease: Lease | None = None
     _sightings: SightingReader = field(init=False)
+    _strangers: Strangers = field(init=False)
     _scripts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._sightings = SightingReader(self.client, self.keys)
+        self._strangers = Strangers(self.client, self.keys)
 
     def acquire(self, scaler: str) -> Lease | None:
         """Take the lease, or None while another holds it. Also records that this scaler lives."""
@@ -91,12 +95,14 @@ class RedisRegistry:
         if not reply:
             return None
         self._written = None
-        return Lease(scaler, int(reply[0]), LEASE_TTL_S, settled=bool(reply[1]))
+        self._strangers.meet(reply[2:])
+        self._lease = Lease(scaler, int(reply[0]), LEASE_TTL_S, settled=bool(reply[1]))
+        return self._lease
 
     def renew(self, lease: Lease) -> bool:
         """Prolong the lease by its ttl; False when it is no longer this holder's."""
         arguments = [_held(lease), int(lease.ttl_s * 1000), lease.scaler]
-        return bool(self._run("renew", [self.keys.lease, self.keys.scalers], arguments))
+        return self._done(self._run("renew", [self.keys.lease, self.keys.scalers], arguments))
 
     def release(self, lease: Lease) -> None:
         """Give the lease back, so that another need not wait for its end."""
@@ -110,6 +116,7 @@ class RedisRegistry:
             match verdict:
                 case b"published":
                     self._written = Written(text(details[0]), dict(change.backends), change.releases)
+                    self._strangers.meet(details[1:])
                     return int(details[0])
                 case b"everything":
                     before = None
@@ -143,30 +150,46 @@ class RedisRegistry:
         return reply
 
     def overwritten(self) -> str:
-        """What a stranger wrote over the last publication, in one line; "" where it stands as it was published."""
+        """What strangers wrote over our keys since the last time, in one line; "" where all is as it was written."""
+        with reaching(self.shown):
+            differing = self._differing_keys()
+            self._mend()
+            self._strangers.meet(self._sightings.met)
+            self._sightings.met.clear()
+            met = self._strangers.told()
+        told = [f"not as it was published: {', '.join(differing[:SHOWN])}"] if differing else []
+        return "; ".join([*told, *met[:SHOWN]])
+
+    def _mend(self) -> None:
+        lease, keys = self._lease, self.keys
+        if lease is not None:
+            mended = [keys.lease, keys.token, keys.scalers, keys.proxies, keys.lasting, keys.events]
+            self._done(self._run("mend", mended, [_held(lease), lease.token]))
+
+    def _differing_keys(self) -> list[str]:
+        """Of the last publication; the next one sends everything where there are any."""
         before = self._written
         if before is None:
-            return ""
-        with reaching(self.shown):
-            pipeline = self.client.pipeline(transaction=True)
-            for command in self.snapshots.wanted:
-                pipeline.execute_command(*command)
-            pipeline.type(self.keys.orders)
-            pipeline.execute_command("GET", self.keys.serial)
-            pipeline.type(self.keys.definition)
-            *found, orders, serial, definition = pipeline.execute(raise_on_error=False)
+            return []
+        pipeline = self.client.pipeline(transaction=True)
+        for command in self.snapshots.wanted:
+            pipeline.execute_command(*command)
+        pipeline.type(self.keys.orders)
+        pipeline.execute_command("GET", self.keys.serial)
+        pipeline.execute_command("HGETALL", self.keys.definition)
+        *found, orders, serial, definition = pipeline.execute(raise_on_error=False)
         differing = [key for key, kept in zip(self._registry_keys, found, strict=True) if wrong_type(kept)]
         if not differing:
             differing = self._differing(before, *found)
         # A larger serial than ours is kept, so that only what is none differs.
         if wrong_type(serial) or number(serial, SERIAL_LIMIT) is None:
             differing.append(self.keys.serial)
-        if before.releases is not None and definition not in {b"hash", b"none"}:
+        if before.releases is not None and not _holds(definition, release_fields(before.releases)):
             differing.append(self.keys.definition)
         differing += self._lost_orders(orders)
         if differing:
             self._written = None
-        return f"not as it was published: {', '.join(differing[:SHOWN])}" if differing else ""
+        return differing
 
     def _lost_orders(self, kind: object) -> list[str]:
         """What to say of the orders where they are no stream; whatever is published as a whole makes way for one."""
@@ -248,8 +271,9 @@ class RedisRegistry:
                 orders.append(read_order(entry_id, fields))
             except ValueError as error:
                 ignored[text(entry_id)] = str(error)
-        for entry_id in ignored.keys() - self._ignored:
+        for entry_id in sorted(ignored.keys() - self._ignored):
             log.warning("ignored: %s", ignored[entry_id])
+            self._strangers.meet([f"{self.keys.orders}: ignored {ignored[entry_id]}"])
         self._ignored = frozenset(ignored)
         return tuple(orders)
 
@@ -297,14 +321,24 @@ class RedisRegistry:
         close(self.client)
 
     def _fenced(self, script: str, lease: Lease, keys: list[str], arguments: list[Any]) -> None:
-        if not self._run(script, keys, arguments):
+        if not self._done(self._run(script, keys, arguments)):
             raise RefusedError(f"the lease is not (or no longer) {_held(lease)}'s; nothing was written")
+
+    def _done(self, reply: list[object]) -> bool:
+        """Whether a script was let through; what it met is told later."""
+        self._strangers.meet(reply[1:])
+        return bool(reply)
 
     def _run(self, script: str, keys: list[Any], arguments: list[Any]) -> Any:  # noqa: ANN401  # a script's reply
         if script not in self._scripts:
             self._scripts[script] = self.client.register_script(source(script))
         with reaching(self.shown):
             return self._scripts[script](keys, arguments)
+
+
+def _holds(kept: object, fields: Sequence[str]) -> bool:
+    """Whether a hash is the one of these fields and values by turns."""
+    return kept == {name.encode(): value.encode() for name, value in zip(fields[::2], fields[1::2], strict=True)}
 
 
 def _serving(backends: Mapping[str, Backend]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+# What a proxy last found in its own keys that it had not written.
+MENDED, LONGEST_MENDED, MOST_MET = "mended", 400, 20
 PROXY_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -38,6 +41,8 @@ class SightingReader:
     keys: Keys
     _known: tuple[str, ...] = ()
     _faults: list[str] = field(default_factory=list)
+    _mended: dict[str, str] = field(default_factory=dict)
+    met: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_MET))
 
     def read(self, *, detail: bool, outcomes: bool = False) -> Sighting:
         """Every proxy's counters as they are now."""
@@ -66,7 +71,7 @@ class SightingReader:
         return self._sighting(ids, found, columns, self._members(self.keys.lasting, lasting, "a set"))
 
     def _ask(self, ids: Sequence[str], columns: Sequence[str]) -> list[object]:
-        names = [*READING_FIELDS, *column_fields(columns)]
+        names = [*READING_FIELDS, *column_fields(columns), MENDED]
         pipeline = self.client.pipeline(transaction=False)
         pipeline.zrange(self.keys.proxies, 0, -1)
         pipeline.smembers(self.keys.lasting)
@@ -97,15 +102,23 @@ class SightingReader:
                 if values is None:
                     silent.append(proxy)
                     continue
+                self._notice(proxy, values[-1])
                 reading = read_reading(proxy, values[: len(READING_FIELDS)])
                 if columns:
-                    tables[proxy] = read_table(proxy, columns, values[len(READING_FIELDS) :], names)
+                    tables[proxy] = read_table(proxy, columns, values[len(READING_FIELDS) : -1], names)
                 seen.append(reading)
             except ValueError as error:
                 self._faults.append(str(error))
                 silent.append(proxy)
         kept = frozenset(silent).intersection(lasting)
         return Sighting(tuple(seen), tuple(silent), tuple(self._faults), kept), tables
+
+    def _notice(self, proxy: str, mended: object) -> None:
+        """A proxy says what it last found in its keys, for as long as it runs; what it said before is not news."""
+        told = text(mended)[:LONGEST_MENDED]
+        if told and self._mended.get(proxy, told) != told:
+            self.met.append(told.partition(" ")[2])
+        self._mended[proxy] = told
 
     def _values(self, proxy: str, reply: object) -> Sequence[object] | None:
         """None where the key is gone."""

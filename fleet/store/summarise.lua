@@ -1,6 +1,6 @@
 -- KEYS lease, scaler  ARGV `<scaler's id>:<token>`, then the summary
 if get(KEYS[1]) ~= ARGV[1] then
-  return 0
+  return {}
 end
 summarise(KEYS[2], 2, #ARGV)
-return 1
+return done()

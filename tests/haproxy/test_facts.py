@@ -137,7 +137,8 @@ async def test_slow_start_begins_when_a_slot_leaves_maintenance(
         plane.stop_agent()
         await put(plane, one.port)
         (servers,) = await plane.ask(STAT_SERVERS)
-        header, row = servers.splitlines()[0][2:].split(","), servers.splitlines()[1].split(",")
+        header, *rows = (line.removeprefix("# ").split(",") for line in servers.splitlines() if line)
+        row = next(row for row in rows if row[1] == "s1")
         assert 0 < int(row[header.index("throttle")]) < 50
 
 
