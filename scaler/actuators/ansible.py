@@ -16,6 +16,7 @@ from scaler.actuators.gather import Gather
 from scaler.actuators.labels import PORT, SPEC, Owner
 from scaler.actuators.play import Outcome, Stage
 from scaler.actuators.play_vars import Value
+from scaler.actuators.pull import refusal
 from scaler.messages import Census, Found
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 SPEC_TEXT = re.compile(r"[0-9a-f]{12}")
 URL = re.compile(r"http://[0-9a-f.:\[\]]+:[0-9]{1,5}")
+# How community.docker tells of a refused pull.
+ENGINE_SAID = re.compile(r'Error pulling image .*? Error for \S+: [^("]*\("(.*)"\)$')
 EXITED = re.compile(r"Exited \((\d+)\)")
 GATHER_S = 0.05
 
@@ -116,7 +119,7 @@ class AnsibleActuator:
         }
         for host in sorted(self.hosts - resolved.keys()):
             if host in outcome.failures or not resolved:
-                raise RuntimeError(f"image {definition.image} on {host}: {outcome.reason(host)}")
+                raise RuntimeError(unresolved(definition.image, host, outcome.reason(host)))
         return _one_image(definition.image, resolved)
 
     def stop(self, name: str, host: str, grace_s: float) -> Removed:
@@ -172,6 +175,14 @@ def _one_image(image: str, resolved: Mapping[str, Mapping[str, Any]]) -> str:
             f"image {image} is not the same on {', '.join(sorted(resolved))}: pull it, or name its digest"
         )
     return pinned.pop()
+
+
+def unresolved(image: str, host: str, reason: str) -> str:
+    """Why a host does not have an image, in the engine's own words where the play told them."""
+    said = ENGINE_SAID.search(reason)
+    if said is None:
+        return f"image {image} on {host}: {reason}"
+    return refusal(image, f"{host}: {said[1]}", f"on {host}, as the user of its plays")
 
 
 def _definition(order: StartOrder, variables: dict[str, str]) -> Value:

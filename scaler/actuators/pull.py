@@ -6,8 +6,17 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from docker.auth import resolve_repository_name
+from docker.errors import APIError
+
+from scaler.actuators.excerpt import one_line
+
 if TYPE_CHECKING:
     from docker import APIClient
+
+# In the words of engines and registries; of an image that is not there some say the same as of one that is private.
+DENIED = ("no basic auth credentials", "unauthorized", "denied", "authentication required")
+HUB = "docker.io"
 
 
 class Puller:
@@ -42,6 +51,20 @@ class Puller:
                 del self._pulls[image]
 
     def _download(self, image: str) -> None:
-        for line in self._client.pull(image, stream=True, decode=True):
-            if "error" in line:
-                raise RuntimeError(f"image {image} cannot be pulled: {line['error']}")
+        self._client.reload_config()  # a login since the last pull counts
+        try:
+            for line in self._client.pull(image, stream=True, decode=True):
+                if "error" in line:
+                    raise RuntimeError(refusal(image, str(line["error"])))
+        except APIError as error:
+            raise RuntimeError(refusal(image, error.explanation or str(error))) from error
+
+
+def refusal(image: str, words: str, where: str = "as the scaler's user") -> str:
+    """Why an image cannot be pulled, in one line, with what to do where its registry wants a login."""
+    told = one_line(f"image {image} cannot be pulled: {words}")
+    if not any(sign in words.lower() for sign in DENIED):
+        return told
+    registry, _ = resolve_repository_name(image)
+    login = "docker login" if registry == HUB else f"docker login {registry}"
+    return f"{told}; if the image exists, its registry wants a login: run '{login}' {where}"
