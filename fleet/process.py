@@ -16,12 +16,17 @@ def start_mark(pid: int) -> str | None:
     A zombie does not run. On Linux the mark is the boot's id and the start in clock ticks since then (proc(5)).
     """
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123  # asked often
-            after_name = file.read().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        after_name = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        boot = _read("/proc/sys/kernel/random/boot_id").strip()
     except OSError:
         return None if Path("/proc/self/stat").exists() else _asked(pid)
     return None if after_name[0] in "ZX" else f"{boot}/{after_name[19]}"
+
+
+def _read(path: str) -> str:
+    """Without a Path, whose parts Python keeps in a table of its own: this is asked often, of ever new pids."""
+    with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+        return file.read()
 
 
 def _asked(pid: int) -> str | None:

@@ -117,14 +117,14 @@ class Stage:
         return self.settings.state_path
 
     def start_scaler(self, part: Part) -> None:
-        """A scaler that starts puts the trace aside that it finds; the harness keeps all of them by another name."""
+        """A scaler that starts puts the trace aside that it finds; the harness keeps all of them by other names."""
         self.keep_traces()
         part.start()
 
     def keep_traces(self) -> None:
         kept = self.state / "kept"
         kept.mkdir(exist_ok=True, parents=True)
-        for path in self.state.glob(f"{APP}.scaler.trace*"):
+        for path in self.state.glob(f"{APP}.scaler*.trace*"):
             with contextlib.suppress(FileExistsError, FileNotFoundError):
                 os.link(path, kept / f"{path.stat().st_ino}.trace")
 
@@ -188,10 +188,12 @@ async def stage(
     fake_clocks: bool = False,
     disk_mb: int = 0,
     sentinels: Callable[[Path, Server], AbstractAsyncContextManager[str]] | None = None,
+    past: Callable[[Settings], None] | None = None,
 ) -> AsyncIterator[Stage]:
     """A running stage at its smallest size, gone at the end.
 
-    `disk_mb` keeps its state on a disk so small; `sentinels` gives the url by which all find the master.
+    `disk_mb` keeps its state on a disk so small; `sentinels` gives the url by which all find the master; `past` writes
+    into the store what is to be there before anybody else begins.
     """
     folder = Path(tempfile.mkdtemp(prefix="stoker-chaos-"))
     try:
@@ -199,6 +201,8 @@ async def stage(
         async with AsyncExitStack() as stack:
             stack.push_async_callback(_end, made)
             await made.server.start()
+            if past is not None:
+                await asyncio.to_thread(past, made.settings)
             if sentinels is not None:
                 made.use(await stack.enter_async_context(sentinels(folder, made.server)))
             try:
@@ -269,7 +273,7 @@ def _plane(made: Stage, name: str, kind: str, variables: dict[str, str]) -> Plan
         argv += ["--mode", f"reverse:http://stoker@127.0.0.1:{port}", "--set", f"stoker_config={config}"]
         return Plane(name, kind, port, Part(name, argv, own, folder / f"{name}.log"))
     binary = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin") or "haproxy"
-    own = {name: value for name, value in own.items() if not name.startswith(("LD_", "FAKETIME"))} | {
+    own |= {
         "STOKER_HAPROXY__BINARY": binary,
         "STOKER_HAPROXY__CONFIG_FILE": str(folder / name / "haproxy.cfg"),
         "STOKER_HAPROXY__SOCKETS_DIR": str(folder / name),
