@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import structlog
@@ -30,7 +31,7 @@ from scaler.state import Policy, State
 from scaler.trace import TraceFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from fleet.settings import Settings
@@ -42,6 +43,8 @@ log = structlog.get_logger()
 CENSUS_S = 10.0
 PLAYED_CENSUS_S = 60.0  # a play costs a second of processor time
 WARMING_CENSUS_S = 2.0
+# Of scalers that share a state folder.
+MOST_TRACES = 16
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -63,10 +66,28 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def trace_path(settings: Settings, *, shadow: bool = False) -> Path:
-    """Where the trace of this app's scaler is written."""
+def trace_path(settings: Settings, *, shadow: bool = False, number: int = 1) -> Path:
+    """Where the trace of this app's scaler is written; of several in one folder, the one of that number."""
     kind = "shadow" if shadow else "scaler"
-    return settings.state_path / f"{settings.app}.{kind}.trace"
+    return settings.state_path / f"{settings.app}.{kind}{f'.{number}' if number > 1 else ''}.trace"
+
+
+@contextmanager
+def own_trace_path(settings: Settings, *, shadow: bool = False) -> Iterator[Path]:
+    """The first path that no other scaler writes to; nobody else takes it until the block is left."""
+    settings.state_path.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        for number in range(1, MOST_TRACES + 1):
+            path = trace_path(settings, shadow=shadow, number=number)
+            try:
+                lock = stack.enter_context(path.with_suffix(".lock").open("ab"))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            except OSError as error:  # a full disk; the trace itself waits for room
+                log.warning("the trace's file cannot be locked", file=str(path), reason=str(error))
+            break
+        yield path
 
 
 def run_scaler(settings: Settings, *, shadow: bool = False) -> None:
@@ -101,16 +122,17 @@ def run_scaler(settings: Settings, *, shadow: bool = False) -> None:
     world = Live(scaler, store, hands, prober, inbox, clock.now, settings.life.tick_s)
     signal.signal(signal.SIGTERM, lambda *_: inbox.end(Ending.LEAVE))
     signal.signal(signal.SIGINT, lambda *_: inbox.end(Ending.CLOSE))
-    trace = TraceFile(trace_path(settings, shadow=shadow), policy, State(), settings.trace_size)
-    world.start()
-    metrics = Metrics(policy, clock.now, world, trace)
-    try:
-        heard = nullcontext() if shadow else hearing(settings, log.warning)
-        with exporting(settings, "scaler", settings.metrics.scaler_port, metrics, log.warning), heard:
-            drive(policy, State(), metrics, metrics)
-    finally:
-        world.close()
-        trace.close()
+    with own_trace_path(settings, shadow=shadow) as traced:
+        trace = TraceFile(traced, policy, State(), settings.trace_size)
+        world.start()
+        metrics = Metrics(policy, clock.now, world, trace)
+        try:
+            heard = nullcontext() if shadow else hearing(settings, log.warning)
+            with exporting(settings, "scaler", settings.metrics.scaler_port, metrics, log.warning), heard:
+                drive(policy, State(), metrics, metrics)
+        finally:
+            world.close()
+            trace.close()
 
 
 def _pretending(real: Store, clock: Clock) -> tuple[Actuator, Store]:

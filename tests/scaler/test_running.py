@@ -16,7 +16,7 @@ from fleet.process import runs
 from fleet.registry import Happening
 from fleet.settings import Settings, load
 from fleet.store.opening import open_desk, open_registry
-from scaler.running import policy_of, trace_path
+from scaler.running import own_trace_path, policy_of, trace_path
 from scaler.trace import replay
 
 if TYPE_CHECKING:
@@ -170,6 +170,14 @@ def test_the_trace_of_a_real_run_replays_to_the_same_steps(fleet: Fleet) -> None
     taken = list(replay(trace_path(fleet.settings)))
     assert {""} == {one.differs for one in taken}
     assert {"web1", "web2"} == set(taken[-1].taken.state.instances)
+
+
+def test_scalers_that_share_a_folder_write_a_trace_each(tmp_path: Path) -> None:
+    settings = load(None, state_dir=tmp_path)
+    with own_trace_path(settings) as first, own_trace_path(settings) as second:
+        assert ["production.scaler.trace", "production.scaler.2.trace"] == [first.name, second.name]
+    with own_trace_path(settings) as first, own_trace_path(settings, shadow=True) as shadow:
+        assert ["production.scaler.trace", "production.shadow.trace"] == [first.name, shadow.name]
 
 
 def test_a_store_that_cannot_be_reached_ends_the_start_with_a_clear_line(fleet: Fleet) -> None:
