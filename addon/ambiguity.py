@@ -50,7 +50,8 @@ def _is_one_host(request: RequestData, hosts: list[bytes]) -> bool:
     if len(hosts) > 1 or any(HOST.fullmatch(host) is None for host in (*hosts, request.authority)):
         return False
     if not hosts:
-        return request.authority != b"" or request.http_version == b"HTTP/1.0"
+        # A whole url in HTTP/1.1 has to name its host in a line, too: its backend would get none.
+        return request.authority != b"" if request.http_version == b"HTTP/2.0" else request.http_version == b"HTTP/1.0"
     port = DEFAULT_PORTS.get(request.scheme.lower(), b":")
     wanted, host = (text.lower().removesuffix(port) for text in (request.authority, hosts[0]))
     return not wanted or wanted == host

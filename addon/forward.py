@@ -21,7 +21,8 @@ SMALL = 65_536
 REQUEST_HEADER = b"X-Stoker-Request"
 PRIVATE = (b"x-forwarded-", b"x-request-id", b"x-stoker-")
 # A connection is ours, so what a client says of it is not passed on; a websocket alone may switch to another protocol.
-CONNECTION = (b"connection", b"upgrade")
+# mitmproxy answers the one expectation that there is by itself; an app that answered another would end the request.
+CONNECTION = (b"connection", b"upgrade", b"expect")
 CLAIMS = frozenset(name.encode() for name in FORWARDING)
 NEVER = frozenset(name.encode() for name in HOP)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -128,10 +129,12 @@ def _sift(
 
 def _connection(hops: dict[bytes, bytes]) -> Sequence[tuple[bytes, bytes]]:
     """Of what a client says about its connection that which mitmproxy acts upon, and which names no other header."""
+    expected = hops.get(b"expect", b"").lower() == b"100-continue"
+    expectation = [(b"Expect", b"100-continue")] if expected else []
     if (upgrade := hops.get(b"upgrade", b"")).lower() == b"websocket":
-        return (b"Connection", b"Upgrade"), (b"Upgrade", upgrade)
+        return [*expectation, (b"Connection", b"Upgrade"), (b"Upgrade", upgrade)]
     words = {word.strip() for word in hops.get(b"connection", b"").lower().split(b",")}
-    return [(b"Connection", word) for word in (b"close", b"keep-alive") if word in words][:1]
+    return [*expectation, *[(b"Connection", word) for word in (b"close", b"keep-alive") if word in words][:1]]
 
 
 def _collect(given: dict[bytes, bytes], name: bytes, value: bytes) -> None:

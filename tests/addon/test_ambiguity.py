@@ -55,6 +55,11 @@ def test_a_request_names_one_host_once(hosts: tuple[bytes, ...]) -> None:
     assert refused(*((b"Host", host) for host in hosts))
 
 
+def test_a_whole_url_in_http1_1_needs_a_host_beside_it() -> None:
+    assert refused(authority=b"app.example")
+    assert not refused(authority=b"app.example", http_version=b"HTTP/1.0")
+
+
 @pytest.mark.parametrize(
     ("scheme", "authority", "alike"),
     [

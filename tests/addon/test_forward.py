@@ -43,6 +43,22 @@ def test_a_strangers_claims_are_replaced_by_what_we_know() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ((b"100-continue",), b"100-continue"),
+        ((b"100-Continue",), b"100-continue"),
+        ((b"100-continue", b"100-continue"), None),
+        ((b"y 100-continue",), None),
+        ((b"a-miracle",), None),
+    ],
+)
+def test_the_one_expectation_that_mitmproxy_answers_is_left_to_it_and_all_others_are_dropped(
+    said: tuple[bytes, ...], kept: bytes | None
+) -> None:
+    assert kept == seen(Forwarder(()), *((b"Expect", value) for value in said)).get(b"expect")
+
+
 def test_a_trusted_proxys_claims_are_kept_and_its_address_added() -> None:
     after = seen(Forwarder(("10.0.0.0/8",)), *CLAIMS, (b"X-Stoker-Request", b"0" * 32))
     assert b"0" * 32 != after.pop(b"x-stoker-request")

@@ -16,6 +16,8 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
 # No answer within this: the proxy waits for more of the request, as it may.
 SILENT_S = 0.25
+# An answer that must come, also on a machine that is busy.
+PATIENT_S = 5.0
 # What was smuggled behind a request that was answered is answered within this.
 SETTLED_S = 0.03
 
@@ -98,14 +100,14 @@ async def recorder(name: str, *, switches: bool = False) -> AsyncIterator[Record
             await connection.over.wait()
 
 
-async def said(port: int, *pieces: bytes) -> bytes:
+async def said(port: int, *pieces: bytes, silent_s: float = SILENT_S) -> bytes:
     """All that a server answers to these pieces on one connection, until it ends or falls silent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = b""
     try:
         for piece in pieces:
             writer.write(piece)
-            answer += await _until_quiet(reader)
+            answer += await _until_quiet(reader, silent_s)
     except ConnectionError:
         pass
     finally:
@@ -113,11 +115,11 @@ async def said(port: int, *pieces: bytes) -> bytes:
     return answer
 
 
-async def _until_quiet(reader: asyncio.StreamReader) -> bytes:
+async def _until_quiet(reader: asyncio.StreamReader, silent_s: float) -> bytes:
     answer = b""
     while True:
         try:
-            async with asyncio.timeout(SETTLED_S if answer else SILENT_S):
+            async with asyncio.timeout(SETTLED_S if answer else silent_s):
                 piece = await reader.read(65_536)
         except (TimeoutError, ConnectionError):
             return answer

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 ENDED = h2.events.StreamReset | h2.events.ConnectionTerminated
 
 
-async def status_of(port: int, pairs: Pairs, pieces: Sequence[bytes] = (), trailers: Pairs | None = None) -> int | None:
+async def status_of(
+    port: int,
+    pairs: Pairs,
+    pieces: Sequence[bytes] = (),
+    trailers: Pairs | None = None,
+    *,
+    silent_s: float = SILENT_S,
+) -> int | None:
     """The answer's status; None where the server resets the stream, ends the connection or says nothing."""
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -39,16 +46,16 @@ async def status_of(port: int, pairs: Pairs, pieces: Sequence[bytes] = (), trail
         wire.send_headers(1, trailers, end_stream=True)
     writer.write(wire.data_to_send())
     try:
-        return await _status(wire, reader)
+        return await _status(wire, reader, silent_s)
     finally:
         writer.transport.abort()
 
 
-async def _status(wire: h2.connection.H2Connection, reader: asyncio.StreamReader) -> int | None:
+async def _status(wire: h2.connection.H2Connection, reader: asyncio.StreamReader, silent_s: float) -> int | None:
     found: int | None = None
     while True:
         try:
-            async with asyncio.timeout(SILENT_S if found is None else SETTLED_S):
+            async with asyncio.timeout(silent_s if found is None else SETTLED_S):
                 data = await reader.read(65_536)
             events = wire.receive_data(data) if data else []
         except (TimeoutError, ConnectionError, ProtocolError):

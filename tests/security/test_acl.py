@@ -87,6 +87,9 @@ def test_the_scaler_does_all_that_it_does(fresh: dict[str, Settings]) -> None:
         assert [OrderKind.PAUSE] == [order.kind for order in registry.orders("")]
         assert ("p1",) == tuple(one.id for one in registry.sight(detail=True).readings)
         assert (BACKENDS, True) == ((registry.recall().snapshot or Snapshot(0, {})).backends, registry.recall().paused)
+        # Each publication looks at what the proxies that live have applied.
+        registry.publish(lease, Change({}, 1, Summary("UP", 0)))
+        registry.publish(lease, CHANGE)
         registry.remember(lease, "p1", lasting=True)
         registry.remember(lease, "p1", lasting=False)
         registry.forget(lease, "p1")

@@ -23,7 +23,7 @@ from tests.security.corpus import (
     get,
     head,
 )
-from tests.security.recorder import Recorder, recorder, said
+from tests.security.recorder import PATIENT_S, Recorder, recorder, said
 from tests.security.streams import status_of
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ async def _all_of(one: Recorder, wires: dict[str, tuple[int, bytes]], *, most: i
         answer = await said(port, wire)
         found[name] = wrong(one, most=most) + ([] if most else refusals(answer))
         # Nothing of it is left for whoever comes next.
-        answer = await said(port, get(target=b"/next"))
+        answer = await said(port, get(target=b"/next"), silent_s=PATIENT_S)
         lines = [each.line for each in one.take()[0]]
         if lines != ["GET /next HTTP/1.1"] or not answer.endswith(b"ok"):
             found[name].append(f"the next request: {lines}, answered {answer[:60]!r}")
@@ -120,7 +120,10 @@ async def test_a_client_says_nothing_under_any_name_that_an_app_would_believe(
     async with recorder("production1") as one, plane(kind, valkey, fleet_name, tmp_path, one) as port:
         found = {}
         for name in SAID:
-            assert (name, b"200") == (name, (await said(port, get(name + b": " + FORGED + b"\r\n")))[9:12])
+            assert (name, b"200") == (
+                name,
+                (await said(port, get(name + b": " + FORGED + b"\r\n"), silent_s=PATIENT_S))[9:12],
+            )
             found[name] = wrong(one)
         assert {} == {name: faults for name, faults in found.items() if faults}
 
@@ -179,7 +182,7 @@ async def test_a_body_of_unknown_length_arrives_from_http2_as_it_was_sent(
 
 
 async def _next(one: Recorder, port: int) -> list[str]:
-    status = await status_of(port, head(path="/next"))
+    status = await status_of(port, head(path="/next"), silent_s=PATIENT_S)
     # What was reset may arrive late, but never whole.
     lines = [each.line for each in one.take()[0] if each.whole]
     return [] if (status, lines) == (200, ["GET /next HTTP/1.1"]) else [f"the next request: {lines}, answered {status}"]
