@@ -1,14 +1,11 @@
 """Which requests may fail: those in flight on what was killed, or refused by a proxy while it was down.
 
-And those written to a pooled connection within 100 ms of a kill. Every other failure is a loss, but for one known limit
-that is counted under its own name: HAProxy does not hold a request that the only instance it knows has refused.
+And those written to a pooled connection within 100 ms of a kill. Every other failure is a loss.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-from fleet.backend import Phase
 
 if TYPE_CHECKING:
     from tests.chaos.live.faults import Faults
@@ -17,7 +14,6 @@ if TYPE_CHECKING:
     from tests.chaos.live.stage import Stage
 
 POOLED_S = 0.1
-LIMIT = "known limit: refused by the only instance that HAProxy knew, which had been killed"
 # Between what a request's record says and when it really happened, in processes that share a busy machine.
 SLACK_S = 0.05
 
@@ -45,17 +41,7 @@ class Accounts:
         near = any(one.sent_at - POOLED_S <= killed <= one.ended_at + SLACK_S for killed in self._kills.values())
         if on is None and near:
             return "written to a pooled connection within 100 ms of a kill"
-        return LIMIT if self._was_the_last(one) else None
-
-    def _was_the_last(self, one: Sent) -> bool:
-        """Whether HAProxy gave up on it because all that served, as far as anybody could know, had just been killed."""
-        if one.status != 503 or one.number in self._on or self._stage.plane(one.proxy).kind != "haproxy":
-            return False
-        looks = [look for look in self._stage.watch.looks if look.at <= one.sent_at and look.serving]
-        known = (looks[-1].backends if looks else None) or {}
-        served = [name for name, backend in known.items() if backend.phase is Phase.SERVING]
-        kills = self._kills
-        return bool(served) and all(name in kills and kills[name] <= one.ended_at for name in served)
+        return None
 
     def told(self, one: Sent) -> str:
         """What is known of it beside its own record."""
