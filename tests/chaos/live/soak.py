@@ -4,8 +4,8 @@ python -m tests.chaos.live.soak [--minutes 60] [--rps 24] [--period 75] [--docke
 
 The fleet has a past: its history is at its cap when the hour begins. How far a part's memory grew is told by medians:
 the last twelfth (five minutes of sixty) against the first twelfth of the second half (minutes 30 to 35). Memory is what
-is a process's own, without files that it maps. Open files, sockets among them, and processes are compared at rest, before
-the load and after it. With --docker the instances are containers, else processes.
+is a process's own, without files that it maps. Open files, sockets among them, and processes are compared at rest,
+before the load and after it. With --docker the instances are containers, else processes.
 """
 
 from __future__ import annotations
