@@ -21,9 +21,9 @@ from fleet.settings import load
 from stoker.configured import sample_command
 from tests.addon.rig import proxy
 from tests.fleet.test_exposition import read
-from tests.haproxy.rig import rig
+from tests.haproxy.rig import rig, until
 from tests.scaler.test_canary_metrics import running
-from tests.scrape import Scrape
+from tests.scrape import Scrape, ask
 from tests.valkey import LETTERS, free_port, installed
 
 if TYPE_CHECKING:
@@ -101,6 +101,22 @@ async def _of_haproxy(valkey: EmbeddedValkey, fleet: str, port: int) -> set[str]
     async with rig(valkey, fleet, "wheel") as plane:
         await plane.applied(plane.publish({"production1": "http://127.0.0.1:9"}))
         return (await asyncio.to_thread(Scrape, port)).names
+
+
+async def test_haproxys_own_exporter_is_switched_on_by_the_page_s_lines(
+    valkey: EmbeddedValkey, fleet_name: str
+) -> None:
+    lines = PAGE.read_text().partition("```haproxy\n")[2].partition("```")[0]
+    named = re.findall(r"haproxy_[a-z_]+_seconds", PAGE.read_text())
+    async with rig(valkey, fleet_name, "wheel") as plane:
+        await plane.applied(plane.publish({"production1": "http://127.0.0.1:9"}))
+        plane.snippet.write_text(lines)
+        assert plane.agent is not None
+        plane.agent.send_signal(signal.SIGHUP)
+        await until(lambda: '"reloaded"' in plane.log(), "reloaded")
+        status, told = await asyncio.to_thread(ask, plane.port, "/haproxy-metrics")
+    assert (200, []) == (status, [name for name in named if f"\n{name}{{" not in told])
+    assert "\nhaproxy_server_max_total_time_seconds{" in told
 
 
 def without_suffix(names: set[str]) -> set[str]:
