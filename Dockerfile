@@ -18,6 +18,7 @@ ENV PATH=/opt/stoker/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/state \
     STOKER_STATE_DIR=/state \
     PYTHONUNBUFFERED=1
+VOLUME /state
 USER 10001:10001
 WORKDIR /state
 CMD ["stoker", "--help"]

@@ -35,6 +35,12 @@ def test_it_does_not_run_as_root() -> None:
     assert ["10001:10001"] == users
 
 
+def test_its_state_can_be_written_though_its_root_is_read_only() -> None:
+    [place] = [rest for word, rest in instructions() if word == "VOLUME"]
+    settings = [rest for word, rest in instructions() if word == "ENV"]
+    assert f"STOKER_STATE_DIR={place}" in settings[0].split()
+
+
 def test_what_it_runs_is_an_argument_list_and_gets_signals_itself() -> None:
     [command] = [rest for word, rest in instructions() if word == "CMD"]
     assert ["stoker", "--help"] == json.loads(command)

@@ -10,7 +10,7 @@ from fleet.embedded import running_url
 from fleet.errors import SettingsError, StoreUnavailableError
 from fleet.store.opening import open_desk
 from stoker.doctor.finding import Finding, note, ok, skipped, wrong
-from stoker.doctor.machine import is_up
+from stoker.doctor.ports import is_up
 
 if TYPE_CHECKING:
     from fleet.registry import Status

@@ -1,4 +1,4 @@
-"""Whether this machine is ready: Python and what Stoker needs of it, folders, ports, sockets, secrets."""
+"""Whether this machine is ready: Python and what Stoker needs of it, folders, sockets, secrets."""
 
 from __future__ import annotations
 
@@ -16,10 +16,6 @@ from packaging.requirements import InvalidRequirement, Requirement
 from fleet.errors import SettingsError
 from stoker.doctor.engine import secret_file
 from stoker.doctor.finding import Finding, Grade, note, ok, wrong
-from stoker.errors import CommandError
-from stoker.parts import listens
-from stoker.processes import read_note
-from stoker.up import note_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,45 +77,6 @@ def check_files_limit() -> list[Finding]:
         remedy = "ulimit -n 65536, or LimitNOFILE=65536 in the service"
         return [note("open files", f"{limit} at most: a proxy has two a request", remedy)]
     return [ok("open files", f"{limit} at most")]
-
-
-def is_up(settings: Settings) -> bool:
-    """Whether a `stoker up` of this fleet runs here."""
-    with suppress(CommandError, OSError):  # a folder that cannot be read is a finding of its own
-        found = read_note(note_path(settings))
-        return found is not None and found.supervisor.alive
-    return False
-
-
-def check_ports(settings: Settings) -> list[Finding]:
-    """Whether the ports that `stoker up` needs are free; while it runs they are its own."""
-    if is_up(settings):
-        return [ok("ports", "`stoker up` runs and holds them")]
-    findings = []
-    for name, address, port in _ports(settings):
-        if listens(address, port):
-            text = f"{name}: somebody listens on {address}:{port} already"
-            findings.append(wrong("ports", text, f"end it (ss -ltnp 'sport = :{port}' names it), or set another port"))
-    return findings or [ok("ports", ", ".join(str(port) for _, _, port in _ports(settings)) + " are free")]
-
-
-def _ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
-    local = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
-
-    def at(address: str) -> str:
-        return local.get(address, address)
-
-    yield "proxy.listen_port", at(settings.proxy.listen_address), settings.proxy.listen_port
-    if settings.web.enabled:
-        yield "web.listen_port", at(settings.web.listen_address), settings.web.listen_port
-    metrics = settings.metrics
-    plane = metrics.haproxy_port if settings.proxy.kind == "haproxy" else metrics.mitmproxy_port
-    for name, port in (("scaler_port", metrics.scaler_port), (f"{settings.proxy.kind}_port", plane)):
-        if port is not None:
-            yield f"metrics.{name}", at(metrics.listen_address), port
-    alerts = settings.alerts
-    if alerts.token is not None or alerts.token_file is not None:
-        yield "alerts.port", at(alerts.listen_address), alerts.port
 
 
 def check_plane(settings: Settings) -> list[Finding]:

@@ -25,10 +25,10 @@ from stoker.doctor.machine import (
     check_files_limit,
     check_packages,
     check_plane,
-    check_ports,
     check_secrets,
     check_state_folder,
 )
+from stoker.doctor.ports import check_ports
 from stoker.doctor.redis_server import check_redis
 
 if TYPE_CHECKING:

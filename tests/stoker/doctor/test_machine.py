@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +11,10 @@ from stoker.doctor.machine import (
     check_access_log,
     check_packages,
     check_plane,
-    check_ports,
     check_secrets,
     check_state_folder,
 )
+from stoker.doctor.ports import check_ports
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
@@ -44,17 +43,6 @@ def test_a_missing_and_an_old_package_are_named() -> None:
         any(fault.startswith("typer ") and fault.endswith("is not >=999") for fault in _faults(required)),
     ]
     assert 2 == len(list(_faults(required)))
-
-
-def test_a_port_that_somebody_has_is_named_with_its_setting(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        [finding] = check_ports(settings(tmp_path, **{"proxy.listen_port": port}))
-    assert (Grade.WRONG, f"proxy.listen_port: somebody listens on 127.0.0.1:{port} already") == (
-        finding.grade,
-        finding.text,
-    )
-    assert [Grade.OK] == [one.grade for one in check_ports(settings(tmp_path))]
 
 
 def test_a_state_folder_is_looked_at_and_not_made(tmp_path: Path) -> None:
@@ -109,14 +97,6 @@ def test_a_weak_alert_token_is_found(tmp_path: Path) -> None:
     path.chmod(0o600)
     chosen = settings(tmp_path, **{"alerts.token_file": path})
     assert [Grade.OK, Grade.WRONG] == [one.grade for one in check_secrets(chosen)]
-
-
-def test_the_port_for_alerts_counts_once_a_token_is_set(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = {"alerts.port": other.getsockname()[1]}
-        assert [Grade.OK] == [one.grade for one in check_ports(settings(tmp_path, **port))]
-        chosen = settings(tmp_path, **port, **{"alerts.token": "x" * 16})
-        assert ["alerts.port"] == [one.text.split(":")[0] for one in check_ports(chosen)]
 
 
 def test_a_state_folder_that_is_a_file_is_one_finding(tmp_path: Path) -> None:
