@@ -115,6 +115,17 @@ async def test_a_change_is_seen_without_asking(browser: str, settings: Settings,
         assert "production3" == await text(page, ".group[data-phase=serving] .backend:last-child > :first-child")
 
 
+async def test_the_limits_are_those_in_force_with_the_schedule_that_raises_the_minimum(
+    browser: str, settings: Settings, staged: Staged
+) -> None:
+    await all_well(staged)
+    async with shown(browser, settings, staged) as page:
+        await until(page, "document.getElementById('bounds').textContent === '1 to 10 allowed'")
+        staged.publish([backend(1), backend(2)], minimum=2, schedule="office hours")
+        words = "2 to 10 allowed, by schedule office hours"
+        await until(page, f"document.getElementById('bounds').textContent === '{words}'")
+
+
 async def test_strangers_texts_are_shown_as_text(browser: str, settings: Settings, staged: Staged) -> None:
     await staged.crashes.failed([failure("c1", path=f"/{HOSTILE}", backend=HOSTILE)])
     await staged.crashes.captured(Capture("c1", HOSTILE, HOSTILE, HOSTILE), b"")
