@@ -40,8 +40,8 @@ SAMPLE_S = 5.0
 PERIOD_S = 75.0
 GROWTH = 0.02
 REST_S = 30.0
-# Some are opened at their first use and stay: that on which a proxy wakes the scaler, and 25 connections that the engine's
-# library keeps. What is not closed at each move would be hundreds.
+# Some are opened at their first use and stay: that on which a proxy wakes the scaler, and 25 connections which the
+# engine's library keeps. What is not closed at each move would be hundreds.
 FIRST_USED = 30
 AT_ONCE = 500
 # What stays in the store, so that the next start knows what was.
