@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from bench.machine import machine
 from fleet.settings import load
 from haproxy.binary import find_binary
+from haproxy.config_file import have_map
 from haproxy.model import Slot, slot_name
 from haproxy.render import frame
 from tests.valkey import free_port, serving
@@ -64,6 +65,7 @@ def minimal(port: int, backends: list[int]) -> str:
 def ours(folder: Path, port: int, backends: list[int]) -> str:
     settings = load(None, state_dir=folder, **{"proxy.listen_port": port, "haproxy.threads": 1})
     (folder / settings.fleet / "haproxy").mkdir(parents=True)
+    have_map(folder / settings.fleet / "haproxy" / "haproxy.cfg.canary")
     live = [
         Slot(slot_name(at), "127.0.0.1", one, enabled=True, holder=f"production{at}")
         for at, one in enumerate(backends, 1)

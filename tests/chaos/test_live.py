@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.live.accounts import LIMIT
 from tests.chaos.live.plan import CALM_S, KINDS, drawn
 from tests.chaos.live.records import read_records
 from tests.chaos.live.run import run
@@ -36,7 +35,6 @@ def haproxy() -> None:
 async def test_every_promise_holds_while_real_processes_are_broken_by_seed() -> None:
     outcome = await run(drawn(SEED, SECONDS))
     assert [] == outcome.broken
-    assert 0 == outcome.allowed[LIMIT]
     assert outcome.faults
     assert outcome.moves
 

@@ -83,7 +83,7 @@ async def agent(rps: float = 20.0) -> Found:
 
 
 async def clock(rps: float = 20.0) -> Found:
-    """The wall clocks of scalers and mitmdump, and that of the server, step by an hour, both ways."""
+    """The wall clocks of all parts but the server, and that of the server, step by an hour, both ways."""
     found = Found()
     async with stage(fake_clocks=True) as made, loaded(made, rps) as loads:
         await order(made, 3)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
 ROOT = Path(__file__).resolve().parents[3]
-APP_FILE = Path(__file__).with_name("app.py")
+APP_FILE, STEPPED_FILE = Path(__file__).with_name("app.py"), Path(__file__).with_name("stepped.py")
 APP = "web"
 MARK = "CHAOS_RUN"
 TABLES: dict[str, dict[str, Any]] = {
@@ -138,8 +138,9 @@ class Stage:
     async def hook(self, plane: Plane) -> None:
         """What HAProxy's unit does before it starts."""
         argv = [sys.executable, "-P", "-m", "stoker", "haproxy", "hook", "--config", str(self.folder / "stoker.toml")]
+        variables = {name: value for name, value in plane.front.variables.items() if name != "LD_PRELOAD"}
         process = await asyncio.create_subprocess_exec(
-            *argv, env=dict(plane.front.variables), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+            *argv, env=variables, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         _, said = await process.communicate()
         assert process.returncode == 0, said.decode()
@@ -283,7 +284,8 @@ def _plane(made: Stage, name: str, kind: str, variables: dict[str, str]) -> Plan
         load(config, **{"haproxy.config_file": folder / name / "haproxy.cfg", "haproxy.sockets_dir": folder / name})
     )
     argv = [binary, "-W", "-S", f"{where.master},mode,600", "-f", str(where.config)]
-    agent = [sys.executable, "-P", "-m", "stoker", "haproxy", "agent", "--config", str(config)]
+    entry = [str(STEPPED_FILE)] if "LD_PRELOAD" in own else ["-m", "stoker"]
+    agent = [sys.executable, "-P", *entry, "haproxy", "agent", "--config", str(config)]
     return Plane(
         name,
         kind,
