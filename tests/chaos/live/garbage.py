@@ -55,7 +55,7 @@ async def garbage(seed: int = 1, rps: float = 12.0, only: tuple[str, ...] = ()) 
 async def _spoil(made: Stage, client: Redis, name: str, rng: Random, found: Found) -> None:
     short = name.partition("}:")[2]
     for how in ("another type", "fuzzed"):
-        events, running = len(made.watch.history), made.instances()
+        known, running = {one for _, one in made.watch.history}, made.instances()
         said = {part.name: len(part.said()) for part in made.parts}
         (_retype if how == "another type" else _fuzz)(client, name, rng)
         await asyncio.sleep(LIES_S)
@@ -70,7 +70,9 @@ async def _spoil(made: Stage, client: Redis, name: str, rng: Random, found: Foun
             continue
         gone = sorted(running.keys() - made.instances().keys())
         found.must(not gone, f"{short}, {how}: {gone} were stopped")
-        told = [one for _, one in made.watch.history[events:] if one.kind in {"fault", "term"}]
+        # The bystander reads the history anew when it sees no registry.
+        new = dict.fromkeys(one for _, one in made.watch.history if one not in known)
+        told = [one for one in new if one.kind in {"fault", "term"}]
         about = [one for one in told if any(name in reason for reason in one.reasons)]
         # Who overwrites the lease ends the term, which is told as that.
         about = about or [one for one in told if one.kind == "term" and short == "lease"]
