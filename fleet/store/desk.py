@@ -38,7 +38,7 @@ class RedisDesk:
     _sightings: SightingReader = field(init=False)
 
     def __post_init__(self) -> None:
-        self._sightings = SightingReader(self.client, self.keys)
+        self._sightings = SightingReader(self.client, self.keys, strays=True)
 
     def status(self, known: Snapshot | None = None) -> Status:
         """The whole fleet as the store shows it; `known` is taken over while its generation is the present one."""

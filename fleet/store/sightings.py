@@ -35,10 +35,14 @@ PROXY_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 @dataclass(slots=True)
 class SightingReader:
-    """Remembers the ids of the last time, so that ids and counters can be asked for at once."""
+    """Remembers the ids of the last time, so that ids and counters can be asked for at once.
+
+    What is no id is a fault where `strays` says so; the acting scaler removes it, and tells that.
+    """
 
     client: redis.Redis
     keys: Keys
+    strays: bool = False
     _known: tuple[str, ...] = ()
     _faults: list[str] = field(default_factory=list)
     _mended: dict[str, str] = field(default_factory=dict)
@@ -86,7 +90,8 @@ class SightingReader:
             self._faults.append(f"{key}: must be {kind}, is of another type")
         names = {text(member) for member in listed} if isinstance(listed, list | set) else set()
         bad = sorted(name for name in names if not PROXY_ID.fullmatch(name))
-        self._faults += [f"{key}: {name[:80]!r} is no proxy's id" for name in bad]
+        if self.strays:
+            self._faults += [f"{key}: {name[:80]!r} is no proxy's id" for name in bad]
         return tuple(sorted(names.difference(bad)))
 
     def _sighting(

@@ -80,9 +80,12 @@ async def test_a_counter_that_goes_back_is_handed_on_as_it_is(registry: RedisReg
     assert Sighting((ProxyReading("p1", "s", 1, 0, arrivals=3),)) == registry.sight(detail=False)
 
 
-def test_a_stranger_among_the_proxies_is_a_fault(registry: RedisRegistry, keys: Keys) -> None:
+def test_a_stranger_among_the_proxies_is_a_fault_to_people_and_none_to_the_scaler_who_removes_it(
+    registry: RedisRegistry, desk: RedisDesk, keys: Keys
+) -> None:
     registry.client.zadd(keys.proxies, {"a b": 1})
-    assert Sighting((), (), (f"{keys.proxies}: 'a b' is no proxy's id",)) == registry.sight(detail=False)
+    assert Sighting((), (), (f"{keys.proxies}: 'a b' is no proxy's id",)) == desk.status().sighting
+    assert Sighting(()) == registry.sight(detail=False)
 
 
 def test_proxies_of_another_type_are_no_data(registry: RedisRegistry, keys: Keys) -> None:
