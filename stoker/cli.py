@@ -259,7 +259,8 @@ def deploy(  # noqa: PLR0913  # one for each option
         image, settings, rollback=rollback, canary=canary, sticky=sticky, promote=promote, abort=abort
     )
     with closing(open_desk(settings)) as desk, Signals() as signals:
-        code = run_deploy(desk, order, as_json=as_json, pause=lambda seconds: bool(signals.wait(seconds)))
+        plays = settings.actuator.kind == "ansible"
+        code = run_deploy(desk, order, as_json=as_json, pause=lambda seconds: bool(signals.wait(seconds)), plays=plays)
     raise typer.Exit(code)
 
 

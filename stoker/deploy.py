@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 FAILED, NOBODY, INTERRUPTED = 1, 3, 130
 LOOK_S = 0.2
-# So long after a deploy failed the last words of the instance that failed are waited for.
-LAST_WORDS_S = 3.0
+# So long after a deploy failed the last words of the instance that failed are waited for; a play brings them later.
+LAST_WORDS_S, PLAYED_LAST_WORDS_S = 3.0, 12.0
 LAST_WORDS = "last log lines: "
 
 
@@ -103,17 +103,17 @@ class Teller(Protocol):
         """Show how far it is."""
 
 
-def run_deploy(desk: Desk, order: Order, *, as_json: bool, pause: Callable[[float], bool]) -> int:
+def run_deploy(desk: Desk, order: Order, *, as_json: bool, pause: Callable[[float], bool], plays: bool = False) -> int:
     """Place the order and follow it; the exit code. `pause` waits and says whether a person wants to leave.
 
-    Raises StoreUnavailableError when the store cannot be reached at the start; later on it is waited for.
+    `plays` says that instances are removed by plays. Raises StoreUnavailableError when the store cannot be reached at the start; later on it is waited for.
     """
     if desk.status().acting is None:
         sys.stderr.write("stoker: nothing was ordered: no scaler acts now; `stoker status` shows who waits\n")
         return NOBODY
     following = Following(desk.place(order))
     with Lines(as_json=as_json) if as_json or not sys.stdout.isatty() else Bar(order) as teller:
-        code = _follow(desk, following, teller, pause)
+        code = _follow(desk, following, teller, pause, PLAYED_LAST_WORDS_S if plays else LAST_WORDS_S)
     words = "; ".join(following.why)
     if as_json:
         sys.stdout.write(json.dumps({"order": following.order, "exit_code": code, "reasons": following.why}) + "\n")
@@ -126,7 +126,9 @@ def run_deploy(desk: Desk, order: Order, *, as_json: bool, pause: Callable[[floa
     return code
 
 
-def _follow(desk: Desk, following: Following, teller: Teller, pause: Callable[[float], bool]) -> int:
+def _follow(
+    desk: Desk, following: Following, teller: Teller, pause: Callable[[float], bool], last_words_s: float
+) -> int:
     milliseconds = int(following.order.partition("-")[0])
     seen, waited_s, lost = f"{milliseconds - 1}-0", 0.0, ""
     while True:
@@ -138,7 +140,7 @@ def _follow(desk: Desk, following: Following, teller: Teller, pause: Callable[[f
                 sys.stderr.write(f"stoker: {error}; waiting\n")
             lost = str(error)
         if following.code is not None:
-            if not following.culprit or waited_s >= LAST_WORDS_S:
+            if not following.culprit or waited_s >= last_words_s:
                 return following.code
             waited_s += LOOK_S
         if pause(LOOK_S):

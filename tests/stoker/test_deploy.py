@@ -83,6 +83,17 @@ def test_last_words_that_never_come_are_not_waited_for_without_end() -> None:
     assert fleet.script
 
 
+def test_a_play_gets_more_time_to_bring_last_words_back(capsys: pytest.CaptureFixture[str]) -> None:
+    starting = instance("shop6", "starting", "on trial: shop:2")
+    failed = deploy("failed", "shop6: warming for 60 s", "shop:1 stays")
+    gone = instance("shop6", "gone", "stopped and removed; last log lines: boom")
+    script = [asked, starting, failed, *[deploy("nothing")] * 20, gone]
+    for plays, told in ((False, False), (True, True)):
+        fleet = Fleet(*script)
+        assert FAILED == run_deploy(fleet.store, ORDER, as_json=False, pause=fleet.pause, plays=plays)
+        assert told == ("last log lines: boom" in capsys.readouterr().err)
+
+
 def test_a_refused_order_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     def refused(order: str) -> list[Happening]:
         return [Happening(1.0, "deploy", "shop:2", "", "refused", (f"order {order}", "a deploy is under way: shop:3"))]
