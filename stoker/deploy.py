@@ -106,7 +106,9 @@ class Teller(Protocol):
 def run_deploy(desk: Desk, order: Order, *, as_json: bool, pause: Callable[[float], bool], plays: bool = False) -> int:
     """Place the order and follow it; the exit code. `pause` waits and says whether a person wants to leave.
 
-    `plays` says that instances are removed by plays. Raises StoreUnavailableError when the store cannot be reached at the start; later on it is waited for.
+    `plays` says that instances are removed by plays.
+
+    Raises StoreUnavailableError when the store cannot be reached at the start; later on it is waited for.
     """
     if desk.status().acting is None:
         sys.stderr.write("stoker: nothing was ordered: no scaler acts now; `stoker status` shows who waits\n")
