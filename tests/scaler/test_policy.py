@@ -96,6 +96,19 @@ def test_of_two_signals_the_larger_wins(rps: float, in_flight: float, expected: 
     assert expected == count(policy, seen(1, rps, panic_rps=0.0, stable_in_flight=in_flight))
 
 
+@pytest.mark.parametrize(
+    ("rps", "in_flight", "said"),
+    [
+        (25.0, 12.0, "12.0 in flight at target 4"),
+        (25.0, 4.0, "25.0 rps at target 10"),
+        (30.0, 12.0, "12.0 in flight at target 4"),
+        (None, 12.0, "12.0 in flight at target 4"),
+    ],
+)
+def test_of_two_signals_the_one_that_decides_is_told(rps: float | None, in_flight: float, said: str) -> None:
+    assert (said,) == recommend(plain(target_in_flight=4.0), seen(3, rps, stable_in_flight=in_flight)).reasons
+
+
 def test_in_flight_alone_decides_while_there_is_no_rate_yet() -> None:
     assert 3 == count(plain(target_in_flight=4.0), seen(1, None, stable_in_flight=12.0))
 
@@ -328,10 +341,8 @@ def test_threshold_waits_a_stable_window_on_the_way_down() -> None:
 
 
 def test_threshold_goes_to_zero_only_when_idle() -> None:
-    assert (0, ("idle for 60 s",)) == (
-        count(THRESHOLD, seen(1, 0.0, idle=True)),
-        recommend(THRESHOLD, seen(1, 0.0, idle=True)).reasons,
-    )
+    found = recommend(THRESHOLD, seen(1, 0.0, idle=True))
+    assert (0, 0, ("idle for 60 s",)) == (found.count, found.need, found.reasons)
     assert 1 == count(plain(kind="threshold", min=1), seen(1, 0.0, idle=True))
 
 
