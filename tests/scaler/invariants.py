@@ -180,16 +180,17 @@ class Watcher:
             for one in state.instances.values()
             if one.phase is Phase.DRAINING and one.name in was and was[one.name].phase is Phase.SERVING
         ]
-        if released and not state.closing:
+        tried = canary_spec(before)  # what is cut off goes at once, whatever else is still on its way
+        if [one for one in released if one.spec != tried] and not state.closing:
             assert len(serving) >= state.desired, "a rollout left fewer serving than desired"
         rollout = state.releases.rollout
         if rollout is not None and not rollout.proven:
             assert state.releases.current == rollout.former
             assert not [one for one in released if one.spec == rollout.release.spec], "what is on trial was drained"
             ordered = [name for name, one in state.instances.items() if name not in was and one.phase is Phase.STARTING]
-            tried = [one for one in state.instances.values() if one.spec == rollout.release.spec]
+            trials = [one for one in state.instances.values() if one.spec == rollout.release.spec]
             if any(state.instances[name].spec == rollout.release.spec for name in ordered):
-                assert 1 == sum(one.phase in CAPACITY for one in tried)
+                assert 1 == sum(one.phase in CAPACITY for one in trials)
 
     def _told(self, before: State, event: Event, taken: Step) -> None:
         if isinstance(event, Adopted):

@@ -14,11 +14,18 @@ from tests.chaos.simulated.timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scaler.messages import Placement
 
 NEVER = float("inf")
 CALL_TIMEOUT_S = 15.0
 START_S = 0.4
 CENSUS_S = 0.05
+LATE_S = 40.0
+
+
+def kind_of(image: str) -> str:
+    """How instances of that image behave."""
+    return image.partition("-")[0]
 
 
 def chance(*parts: object) -> float:
@@ -39,6 +46,8 @@ class Container:
     mute: tuple[float, float] = (NEVER, NEVER)
     bad: tuple[float, float] = (NEVER, NEVER)
     ended: bool = False  # it was told to end
+    spec: str = SPEC
+    image: str = ""
 
     def listens(self, now: float) -> bool:
         """Whether a connection is accepted."""
@@ -92,9 +101,9 @@ class Engine:
         self._calls[name] += 1
         return chance(self.plan.seed, name, self._calls[name])
 
-    def start(self, scaler: str, name: str, host: str, done: Callable[[str | None, str], None]) -> None:
+    def start(self, scaler: str, placement: Placement, done: Callable[[str | None, str], None]) -> None:
         """Create and run a container; `done` gets the failure or None, and the url."""
-        now = self.timeline.now
+        now, name, host = self.timeline.now, placement.name, placement.host
         luck = self._chance(name)
         if self.silent(host):
             self.timeline.after(CALL_TIMEOUT_S, lambda: done(f"no answer from {host}", ""))
@@ -103,7 +112,7 @@ class Engine:
         if self.hung_until.get(host, 0.0) > now:
             # The call is given up by the caller; what it asked for may have been done all the same, or be done later.
             if luck < 0.6:
-                self.timeline.after(CALL_TIMEOUT_S * 2 * luck, lambda: self._create_late(name, host))
+                self.timeline.after(CALL_TIMEOUT_S * 2 * luck, lambda: self._create_late(placement))
             self.timeline.after(CALL_TIMEOUT_S, lambda: done("the call timed out", ""))
             return
         if self.fail_until > now:
@@ -111,31 +120,34 @@ class Engine:
             return
 
         def finish() -> None:
-            url = self._create(name, host)
+            url = self._create(placement)
             done(None if url else f"no answer from {host}", url)
 
         self.timeline.after(START_S * (0.5 + luck), finish)
 
-    def _create_late(self, name: str, host: str) -> None:
-        self._create(name, host)
+    def _create_late(self, placement: Placement) -> None:
+        self._create(placement)
 
-    def _create(self, name: str, host: str) -> str:
-        now = self.timeline.now
+    def _create(self, placement: Placement) -> str:
+        now, name, host, kind = self.timeline.now, placement.name, placement.host, kind_of(placement.image)
         if self.silent(host):
             return ""
         there = self.containers.get(name)
         if there is not None:
             return there.url if there.runs(now) else ""
         self._ports += 1
-        stuck, crash = self.stuck_until > now, self.crash_until > now
+        stuck, crash = self.stuck_until > now or kind == "stuck", self.crash_until > now or kind == "crash"
         boot_s = self.plan.boot_s * (0.5 + self._chance(name))
+        late_s = LATE_S * (0.5 + self._chance(name)) if kind == "late" else NEVER
         self.containers[name] = Container(
             name,
             host,
             f"http://127.0.0.1:{self._ports}",
             now,
             ready_at=NEVER if stuck else now + boot_s,
-            dead_at=now + boot_s * 1.5 if crash else NEVER,
+            dead_at=now + (boot_s * 1.5 if crash else late_s),
+            spec=placement.spec,
+            image=placement.image,
         )
         return self.containers[name].url
 
@@ -180,13 +192,21 @@ class Engine:
         now = self.timeline.now
         answered = frozenset(host for host in self.hosts if not self.silent(host))
         found = tuple(
-            Found(one.name, one.host, SPEC, one.url, running=True)
+            Found(one.name, one.host, one.spec, one.url, running=True)
             if one.runs(now)
-            else Found(one.name, one.host, SPEC, running=False, exit_code=1)
+            else Found(one.name, one.host, one.spec, running=False, exit_code=1)
             for one in self.containers.values()
             if one.host in answered
         )
         return Census(asked_at, found, answered, frozenset(self.hosts))
+
+    def resolve(self, image: str, done: Callable[[str], None]) -> None:
+        """Find out whether there is such an image; `done` gets the reason where not, and else ""."""
+        if self.silent(self.hosts[0]) or self.hung_until.get(self.hosts[0], 0.0) > self.timeline.now:
+            self.timeline.after(CALL_TIMEOUT_S, lambda: done("the call timed out"))
+        else:
+            missing = f"{image} does not exist" if kind_of(image) == "missing" else ""
+            self.timeline.after(START_S, lambda: done(missing))
 
     def probe(self, name: str) -> Outcome:
         """One readiness probe."""

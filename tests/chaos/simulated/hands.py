@@ -15,19 +15,23 @@ from scaler.messages import (
     Counted,
     Event,
     Outcome,
+    Resolved,
     Started,
     StartFailed,
     StopFailed,
     Stopped,
+    Unresolved,
 )
+from scaler.simulated_hosts import spec_of
 from tests.chaos.simulated.engine import NEVER, Engine
+from tests.chaos.simulated.plan import SPEC
 from tests.chaos.simulated.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fleet.registry import Memory
-    from scaler.messages import Census, Placement, Start, Stop
+    from scaler.messages import Census, Placement, Resolve, Start, Stop
 
 SURVEY_PROBE_S = 0.05
 PROBE_TIMEOUT_S = 2.0
@@ -132,7 +136,22 @@ class SimulatedHands:
             else:
                 process.tell(lambda: StartFailed(process.now(), name, reason))
 
-        self.engine.start(process.name, name, host, done)
+        self.engine.start(process.name, placement, done)
+
+    def resolve(self, effect: Resolve) -> None:
+        self._starts.submit(lambda: self._resolve(effect))
+
+    def _resolve(self, effect: Resolve) -> None:
+        process, image, order = self.process, effect.image, effect.order
+
+        def done(reason: str) -> None:
+            self._starts.end()
+            if reason:
+                process.tell(lambda: Unresolved(process.now(), image, order, reason))
+            else:
+                process.tell(lambda: Resolved(process.now(), image, order, image, spec_of(image, SPEC)))
+
+        self.engine.resolve(image, done)
 
     def stop(self, effect: Stop, holds: Callable[[], bool]) -> None:
         self._stops.submit(lambda: self._stop(effect, holds))

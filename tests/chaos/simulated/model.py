@@ -51,6 +51,7 @@ class Model:
     published_at: float = -1.0
     checked: Counter[str] = field(default_factory=Counter)
     clock_went_back: bool = False
+    closing: bool = False  # whoever wrote last ends the fleet
     _tokens: set[int] = field(default_factory=set)
     _told: set[tuple[str, str, str]] = field(default_factory=set)
     _sent: dict[str, float] = field(default_factory=dict)
@@ -122,7 +123,7 @@ class Model:
             one.phase is Phase.SERVING and (name not in after or after[name].phase in {Phase.STOPPING, Phase.FAILED})
             for name, one in before.items()
         )
-        if drained and serving < sizes.min and not died and self.lost_at < self.published_at:
+        if drained and serving < sizes.min and not died and not self.closing and self.lost_at < self.published_at:
             raise self.broken("never below the minimum", f"{drained} drained, {serving} left")
 
     def _never_back(self, before: Mapping[str, Backend], after: Mapping[str, Backend]) -> None:

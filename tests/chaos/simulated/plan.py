@@ -15,6 +15,8 @@ HOUR_S = 3600.0
 # After its last fault a run is left alone for this long, and must have come to rest before its end.
 CALM_S = 420.0
 HOSTS = ("a", "b")
+# What becomes of the instances of an image: never ready, gone before or after they served for a while, not to be had.
+IMAGES = ("good", "good", "good", "stuck", "crash", "late", "missing")
 MOMENTS = ("now", "survey", "publish", "published", "start", "stop", "report", "answer")
 
 
@@ -83,10 +85,11 @@ def drawn(seed: int, until_s: float = HOUR_S) -> Plan:
             "stop_timeout_s": 40.0,
             "backoff_max_s": 30.0,
             "probe_serving_s": 5.0,
+            "settle_s": 5.0,
             "proxy_forget_s": 60.0,
         },
     )
-    return _with_faults(rng, plan)
+    return _with_releases(seed, _with_faults(rng, plan))
 
 
 def _load(rng: Random, largest: int, until_s: float) -> tuple[tuple[float, float], ...]:
@@ -139,7 +142,32 @@ KINDS: Mapping[str, _Kind] = {
     "disk-full": _Kind("", (10, 200), weight=1),
     "scale": _Kind("", (10, 60), ("1", "3", "5"), 1),
     "paused": _Kind("", (10, 60), weight=1),
+    # What people do with releases, and how a scaler ends in order: drawn apart, by _with_releases.
+    "deploy": _Kind("", how=IMAGES, weight=0),
+    "rollback": _Kind("", weight=0),
+    "canary": _Kind("", (30, 150), ("good", "bad", "stuck", "late"), 0),
+    "terminate": _Kind("scaler", (0.5, 20), weight=0),
+    "close": _Kind("scaler", (5, 60), weight=0),
 }
+RELEASES = ("deploy", "deploy", "deploy", "rollback", "canary", "canary", "terminate", "terminate", "close")
+INSIST_S = 300.0
+
+
+def _with_releases(seed: int, plan: Plan) -> Plan:
+    """Drawn by a chance of its own, so that all else that befalls a seed stays. In the end a good image is wanted."""
+    rng = Random(f"releases of {seed}")  # noqa: S311  # repeatable on purpose
+    found: list[Fault] = []
+    at, last = rng.uniform(60, 900), plan.until_s - CALM_S - INSIST_S
+    while at < last - 100:
+        kind = rng.choice(RELEASES)
+        whom = f"scaler{rng.randint(1, plan.scalers)}" if KINDS[kind].targets else ""
+        found.append(
+            Fault(round(at, 2), kind, whom, round(rng.uniform(*KINDS[kind].lasts), 1), rng.choice(KINDS[kind].how))
+        )
+        at += rng.uniform(40, 900)
+    if any(one.kind in {"deploy", "rollback", "canary"} for one in found):
+        found.append(Fault(last, "deploy", "", INSIST_S, "good"))
+    return replace(plan, faults=tuple(sorted((*plan.faults, *found), key=lambda fault: fault.at)))
 
 
 def _with_faults(rng: Random, plan: Plan) -> Plan:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
 from fleet.errors import StoreUnavailableError
-from fleet.registry import PROXY_TTL_S, ProxyReading, Snapshot
-from tests.chaos.simulated.engine import Engine, chance
-from tests.chaos.simulated.server import Board
+from fleet.registry import PROXY_TTL_S, Outcomes, ProxyReading, Snapshot
+from tests.chaos.simulated.engine import Engine, chance, kind_of
+from tests.chaos.simulated.server import Board, Told
 from tests.chaos.simulated.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ HOLD_S = 30.0
 CLIENT_PATIENCE_S = 30.0
 HOLD_MAX = 1000
 SLOW_S = (1.0, 45.0)
+BAD_SHARE, USUAL_SHARE = 0.34, 0.005
 
 
 @dataclass(slots=True)
@@ -69,6 +70,8 @@ class Proxy:
     rate: float = 0.0
     slow: dict[str, list[float]] = field(default_factory=dict)
     left: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, int] = field(default_factory=dict)  # while a canary is tried
+    ended: dict[str, Outcomes] = field(default_factory=dict)
     _slow_due: float = 0.0
     _slow_count: int = 0
     _applied: bool = False
@@ -85,7 +88,7 @@ class Proxy:
             self.serves, self.at = True, now
             self.series, self.began, self.arrivals, self.refused = self.series + 1, now, 0.0, {}
             self.generation, self.targets = 0, ()
-            self.held, self.slow, self.left = [], {}, {}
+            self.held, self.slow, self.left, self.ended = [], {}, {}, {}
             self._slow_due, self.rate = 0.0, 0.0
         self._contact(start=True)
         self._turn(self.life)
@@ -130,7 +133,7 @@ class Proxy:
     def _report(self) -> None:
         held_news = self.held and not self._reported_held
         flying = self.flying()
-        self.board.report(self._reading(flying), flying, self.refused)
+        self.board.report(self._reading(flying), Told(flying, self.refused, self.ended))
         now = self.timeline.now
         if now - self.last_report > PROXY_TTL_S:
             self.back_at, self.back_after_s = now, now - self.last_report
@@ -152,7 +155,10 @@ class Proxy:
 
     def _apply(self, snapshot: Snapshot) -> None:
         now = self.timeline.now
-        targets = tuple(name for name, one in snapshot.backends.items() if one.phase is Phase.SERVING)
+        serving = {name: one for name, one in snapshot.backends.items() if one.phase is Phase.SERVING}
+        targets = tuple(serving)
+        tried = any(one.canary for one in serving.values())
+        self.weights = {name: one.weight for name, one in serving.items()} if tried else {}
         if self.rate > 0 or self.held:
             self.left.update({name: now for name in self.targets if name not in targets})
         for name in targets:
@@ -203,6 +209,8 @@ class Proxy:
 
     def _send(self, ways: list[str], count: float, now: float) -> None:
         self.held = []
+        if self.weights:
+            self._count_ends(ways, count)
         self._slow_due += count * self.slow_share
         while self._slow_due >= 1:
             self._slow_due -= 1
@@ -215,6 +223,18 @@ class Proxy:
             if container.mute[0] <= now < container.mute[1]:
                 waiting = self.slow.setdefault(name, [])
                 waiting.extend([now + CLIENT_PATIENCE_S] * min(20, max(1, int(count / len(ways)))))
+
+    def _count_ends(self, ways: list[str], count: float) -> None:
+        """A canary is judged by these; those of a bad image fail for one request in three."""
+        total = sum(self.weights[name] for name in ways) or 1
+        ended = dict(self.ended)
+        for name in ways:
+            before, number = ended.get(name, Outcomes()), count * self.weights[name] / total
+            share = BAD_SHARE if kind_of(self.engine.containers[name].image) == "bad" else USUAL_SHARE
+            finished = before.finished + number
+            busy_ms = before.busy_ms + number * 1000 * self.answer_s
+            ended[name] = Outcomes(finished, before.errors + number * share, busy_ms)  # type: ignore[arg-type]
+        self.ended = ended
 
     def in_flight(self, name: str) -> int:
         """How many requests are on that backend right now."""

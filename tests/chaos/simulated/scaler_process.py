@@ -15,6 +15,7 @@ from tests.chaos.simulated.server import EPOCH_S, Door
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scaler.inbox import Ending
     from scaler.messages import Effect, Event
     from scaler.state import Policy
     from scaler.turn import Step
@@ -135,6 +136,17 @@ class ScalerProcess:
         """SIGKILL."""
         self.alive = False
 
+    def end(self, ending: Ending) -> None:
+        """SIGTERM or SIGINT, which a paused process sees when it goes on."""
+        if self.alive:
+            self._inbox.end(ending)
+            self.pump()
+
+    def _over(self) -> None:
+        """The run has ended in order: the lease is given back."""
+        self._live.close()
+        self.alive = False
+
     def pause(self) -> None:
         """SIGSTOP."""
         self.paused = True
@@ -207,7 +219,9 @@ class ScalerProcess:
         except WaitingError as waiting:
             self._wake(self._timeline.now + max(0.0, waiting.wait_s) + self._lag_s)
             return None
-        if isinstance(event, Published | Adopted):
+        if event is None:
+            self._over()
+        elif isinstance(event, Published | Adopted):
             self._moment("answer")
         return event if self._awake_still() else None
 

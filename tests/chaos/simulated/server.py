@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from fleet.errors import RefusedError, StoreUnavailableError
 from fleet.memory import MemoryStore, Stored
-from fleet.registry import PROXY_TTL_S, Detail, Sighting
+from fleet.registry import PROXY_TTL_S, Detail, Outcomes, Sighting
 from tests.chaos.simulated.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -19,11 +19,19 @@ if TYPE_CHECKING:
     from fleet.registry import Change, Happening, Lease, Memory, Order, ProxyReading, Snapshot, Summary
 
 Answer = TypeVar("Answer")
-Told = TypeVar("Told")
+Value = TypeVar("Value")
 EPOCH_S = 1_800_000_000.0
 TIMEOUT_S = 1.0
 EVENTS_KEPT = 20
 NOBODY = frozenset[str]()
+
+
+class Told(NamedTuple):
+    """What a proxy tells of single backends: requests in flight, connections refused, requests that ended."""
+
+    flying: Mapping[str, int]
+    refused: Mapping[str, float]
+    ended: Mapping[str, Outcomes]
 
 
 class Witness(Protocol):
@@ -46,7 +54,7 @@ class Server:
     delay_s: float = 0.0
     cut_until: dict[str, float] = field(default_factory=dict)
     memory: MemoryStore = field(init=False)
-    details: dict[str, tuple[Mapping[str, int], Mapping[str, float]]] = field(default_factory=dict)
+    details: dict[str, Told] = field(default_factory=dict)
     _copies: dict[float, Stored] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,7 +80,7 @@ class Server:
         """Come back as another server with that copy."""
         self.memory.restore(self._copies[label], another_server=True)
 
-    def sight(self, *, detail: bool) -> Sighting:
+    def sight(self, *, detail: bool, outcomes: bool) -> Sighting:
         """As MemoryStore.sight, on readings that were stored without their backends, which is cheaper."""
         now, readings, silent, lasting = self.clock(), [], [], []
         stored = self.memory._stored.readings
@@ -84,17 +92,18 @@ class Server:
                 silent.append(proxy)
                 if reading.outlives_agent:
                     lasting.append(proxy)
-        found = self._detail([one.id for one in readings]) if detail else None
+        found = self._detail([one.id for one in readings], outcomes=outcomes) if detail else None
         return Sighting(tuple(readings), tuple(silent), (), frozenset(lasting) if lasting else NOBODY, found)
 
-    def _detail(self, proxies: list[str]) -> Detail:
+    def _detail(self, proxies: list[str], *, outcomes: bool) -> Detail:
         in_flight, refused = Counter[str](), dict[str, Mapping[str, int]]()
         for proxy in proxies:
-            flying, counts = self.details[proxy]
-            in_flight.update(flying)
-            if told := {name: int(count) for name, count in counts.items() if count >= 1}:
-                refused[proxy] = told
-        return Detail({name: count for name, count in in_flight.items() if count}, refused)
+            told = self.details[proxy]
+            in_flight.update(told.flying)
+            if counts := {name: int(count) for name, count in told.refused.items() if count >= 1}:
+                refused[proxy] = counts
+        ended = {proxy: _whole(self.details[proxy].ended) for proxy in proxies} if outcomes else None
+        return Detail({name: count for name, count in in_flight.items() if count}, refused, ended)
 
     def acquire(self, scaler: str) -> Lease | None:
         lease = self.memory.acquire(scaler)
@@ -165,7 +174,7 @@ class Door:
         del self.server.memory._stored.events[:-EVENTS_KEPT]
 
     def _fenced(
-        self, lease: Lease, write: Callable[[Lease, Told], None], told: Told, happenings: Sequence[Happening]
+        self, lease: Lease, write: Callable[[Lease, Value], None], told: Value, happenings: Sequence[Happening]
     ) -> None:
         try:
             write(lease, told)
@@ -182,8 +191,7 @@ class Door:
         return self._answer(self._reach().memory.orders(after))
 
     def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
-        del outcomes  # no canary runs here
-        return self._answer(self._reach().sight(detail=detail))
+        return self._answer(self._reach().sight(detail=detail, outcomes=outcomes))
 
     def forget(self, lease: Lease, proxy: str) -> None:
         self._fenced(lease, self._reach().memory.forget, proxy, ())
@@ -196,6 +204,10 @@ class Door:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _whole(ended: Mapping[str, Outcomes]) -> Mapping[str, Outcomes]:
+    return {name: Outcomes(int(one.finished), int(one.errors), int(one.busy_ms)) for name, one in ended.items()}
 
 
 @dataclass(slots=True)
@@ -213,9 +225,9 @@ class Board:
     def snapshot(self) -> Snapshot | None:
         return self._reach().memory._stored.snapshot
 
-    def report(self, reading: ProxyReading, flying: Mapping[str, int], refused: Mapping[str, float]) -> None:
+    def report(self, reading: ProxyReading, told: Told) -> None:
         server = self._reach()
-        server.details[reading.id] = flying, dict(refused) if refused else refused
+        server.details[reading.id] = told._replace(refused=dict(told.refused)) if told.refused else told
         server.memory._stored.readings[reading.id] = server.clock(), reading
 
     def leave(self) -> None:

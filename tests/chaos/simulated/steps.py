@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
 from scaler.messages import Adopted, Publish, Report, Start, Stop, Tick
-from tests.scaler.invariants import Watcher, acting
+from tests.scaler.invariants import Watcher, acting, canary_spec
 
 if TYPE_CHECKING:
     from scaler.messages import Event
@@ -61,6 +61,8 @@ class StepWatcher:
         rules._moves(before, event, taken)
         rules._drains(before, event, taken)
         rules._limits(before, event, taken)
+        rules._rollout(before, event, taken)
+        rules._canary(before, event, taken)
         rules._told(before, event, taken)
         rules._state_named(event, taken)
         if any(isinstance(effect, Publish | Start | Stop) for effect in taken.effects):
@@ -68,7 +70,7 @@ class StepWatcher:
 
     def _choice(self, process: ScalerProcess, before: State, event: Event, taken: Step) -> None:
         """A way down that was chosen: on full knowledge, and to nothing only from idleness."""
-        if isinstance(event, Adopted):
+        if isinstance(event, Adopted) or taken.state.closing:
             return
         chosen = [
             name
@@ -76,6 +78,7 @@ class StepWatcher:
             if one.phase is Phase.DRAINING
             and name in before.instances
             and before.instances[name].phase is Phase.SERVING
+            and one.spec != canary_spec(before)  # what is cut off goes at once
         ]
         if not chosen:
             return

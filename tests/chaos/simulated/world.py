@@ -1,15 +1,14 @@
-"""Scalers, proxies, hosts and the store of one simulated run, and what the faults do to them."""
+"""Scalers, proxies, hosts and the store of one simulated run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fleet.backend import Phase
-from fleet.registry import Order, OrderKind
-from tests.chaos.simulated.engine import Container, Engine
+from tests.chaos.simulated.engine import Engine
+from tests.chaos.simulated.faults import FAULTS
 from tests.chaos.simulated.model import Model
-from tests.chaos.simulated.plan import CALM_S, Fault, Plan
+from tests.chaos.simulated.plan import CALM_S, Plan
 from tests.chaos.simulated.proxy import Proxy
 from tests.chaos.simulated.scaler_process import ScalerProcess
 from tests.chaos.simulated.server import Board, Server
@@ -19,13 +18,11 @@ from tests.chaos.simulated.timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fleet.registry import Change, Happening, Lease
+    from fleet.registry import Change, Happening, Lease, OrderKind
     from scaler.messages import Event
     from scaler.state import State
     from scaler.turn import Step
 
-# A trap that finds no such moment is sprung after so long.
-TRAP_S = 40.0
 TAKE_OVER_S = 10.0
 UNSETTLED_S = 6.0
 REST_S = 60.0
@@ -88,7 +85,7 @@ class World:
         for number, scaler in enumerate(self.scalers.values()):
             at(0.1 + 0.37 * number, scaler.begin)
         for number, proxy in enumerate(self.proxies.values()):
-            at(0.3 * number, lambda proxy=proxy: self._begin_proxy(proxy))  # type: ignore[misc]
+            at(0.3 * number, lambda proxy=proxy: self.begin_proxy(proxy))  # type: ignore[misc]
         for fault in self.plan.faults:
             if fault.kind in {"store-old", "store-failover"}:
                 at(fault.at - fault.lasts_s, lambda fault=fault: self.server.keep(fault.at))  # type: ignore[misc]
@@ -109,6 +106,7 @@ class World:
         self.model.written(lease, happenings)
 
     def published(self, lease: Lease, change: Change, generation: int) -> None:
+        self.model.closing = any(one.state.closing for one in self.scalers.values() if one.id == lease.scaler)
         self.model.published(lease, change, generation)
         for number, proxy in enumerate(self.proxies.values()):
             life = proxy.life
@@ -127,7 +125,7 @@ class World:
             if self.server.reachable(scaler.name) and self.server.reachable(party):
                 self.timeline.after(0.002, scaler.wake)
 
-    def _begin_proxy(self, proxy: Proxy) -> None:
+    def begin_proxy(self, proxy: Proxy) -> None:
         for one in self.proxies.values():
             one.advance()
         proxy.begin()
@@ -181,6 +179,11 @@ class World:
         there = {name: "serving" if one.answers(now) else "broken" for name, one in self.engine.containers.items()}
         if listed != there:
             raise model.broken("it comes to rest", f"listed {listed}, there {there}")
+        releases = self.server.memory._stored.releases
+        specs = {name: one.spec for name, one in self.engine.containers.items()}
+        under_way = releases and (releases.rollout or releases.asked or releases.canary)
+        if releases is None or under_way or {releases.current.spec, *specs.values()} != {releases.current.spec}:
+            raise model.broken("it comes to rest", f"{specs} run, released is {releases}")
         serving = set(listed)
         for proxy in self.proxies.values():
             if proxy.generation != model.generation or set(proxy.targets) != serving or proxy.held:
@@ -191,189 +194,3 @@ class World:
             raise model.broken("it comes to rest", f"{len(serving)} serve, {need:.1f} are needed for {rate} rps")
         if rate == 0 and sizes.min == 0 and serving:
             raise model.broken("it comes to rest", f"{sorted(serving)} serve though nothing arrives")
-
-
-# Faults -------------------------------------------------------------------------------------------------------------
-
-
-def _kill(world: World, fault: Fault) -> None:
-    scaler = world.scalers[fault.target]
-
-    def happen() -> None:
-        scaler.kill()
-        world.timeline.after(fault.lasts_s, lambda: None if scaler.alive else scaler.begin())
-
-    scaler.trap(fault.how, happen)
-    world.timeline.after(TRAP_S, scaler.spring)
-
-
-def _pause(world: World, fault: Fault) -> None:
-    scaler = world.scalers[fault.target]
-
-    def happen() -> None:
-        life = scaler.life
-        scaler.pause()
-        world.timeline.after(fault.lasts_s, lambda: scaler.resume() if scaler.life == life else None)
-
-    scaler.trap(fault.how, happen)
-    world.timeline.after(TRAP_S, scaler.spring)
-
-
-def _store_wiped(world: World, fault: Fault) -> None:
-    del fault
-    world.server.memory.wipe()
-    _lost(world)
-
-
-def _lost(world: World) -> None:
-    world.model.lost({one.id: frozenset(one.state.proxies) for one in world.scalers.values() if one.alive})
-
-
-def _store_back(world: World, fault: Fault) -> None:
-    """Old data, or a replica that had not got the last writes; other servers both."""
-    world.server.restore(fault.at)
-    world.server.down_until = world.timeline.now + (2.0 if fault.kind == "store-failover" else 1.0)
-    _lost(world)
-    # The old data may hold an order that was taken back since: who gave it sees that, and takes it back again.
-    for back, since in world.taken_back.items():
-        if since < world.timeline.now:
-            _place(world, back)
-
-
-def _store_slow(world: World, fault: Fault) -> None:
-    world.server.slow_until, world.server.delay_s = world.timeline.now + fault.lasts_s, float(fault.how)
-
-
-def _until(table: dict[str, float], world: World, fault: Fault) -> None:
-    table[fault.target] = max(table.get(fault.target, 0.0), world.timeline.now + fault.lasts_s)
-
-
-def _engine(world: World, fault: Fault) -> None:
-    engine = world.engine
-    world.disturb(fault.lasts_s + 30.0)
-    if fault.kind == "engine-hung":
-        _until(engine.hung_until, world, fault)
-        return
-    _until(engine.silent_until, world, fault)
-    if fault.how == "dead":
-        for one in engine.containers.values():
-            if one.host == fault.target:
-                one.dead_at = min(one.dead_at, world.timeline.now)
-
-
-def _reboot(world: World, fault: Fault) -> None:
-    world.disturb(fault.lasts_s + 30.0)
-    world.engine.reboot(fault.target, fault.lasts_s)
-
-
-def _victim(world: World, fault: Fault) -> Container | None:
-    serving = [
-        one
-        for name, one in world.engine.containers.items()
-        if name in world.model.registry and world.model.registry[name].phase is Phase.SERVING
-    ]
-    return serving[int(fault.target) % len(serving)] if serving else None
-
-
-def _instance(world: World, fault: Fault) -> None:
-    victim, now = _victim(world, fault), world.timeline.now
-    if victim is None:
-        return
-    span = (now, now + fault.lasts_s)
-    match fault.kind:
-        case "instance-killed":
-            victim.dead_at = min(victim.dead_at, now)
-        case "instance-mute":
-            victim.mute = span
-        case _:
-            victim.bad = span
-
-
-def _everywhere(world: World, fault: Fault) -> None:
-    names = {
-        "outage": "outage_until",
-        "starts-fail": "fail_until",
-        "starts-stuck": "stuck_until",
-        "starts-crash": "crash_until",
-    }
-    setattr(world.engine, names[fault.kind], world.timeline.now + fault.lasts_s)
-
-
-def _proxy(world: World, fault: Fault) -> None:
-    proxy = world.proxies[fault.target]
-    if fault.kind == "proxy-restart":
-        proxy.leave()
-    else:
-        proxy.kill(agent_only=fault.kind == "agent-killed")
-    world.share()
-    world.timeline.after(fault.lasts_s, lambda: None if proxy.agent else world._begin_proxy(proxy))
-
-
-def _noack(world: World, fault: Fault) -> None:
-    world.proxies[fault.target].refuses_news_until = world.timeline.now + fault.lasts_s
-
-
-def _clock(world: World, fault: Fault) -> None:
-    if fault.target == "server":
-        world.server.clock_s += float(fault.how)
-        world.model.clock_went_back = world.model.clock_went_back or float(fault.how) < 0
-    else:
-        for scaler in world.scalers.values():
-            scaler.machine_clock_s += float(fault.how)
-
-
-def _disk(world: World, fault: Fault) -> None:
-    def full(yes: bool) -> None:
-        for proxy in world.proxies.values():
-            proxy.disk_full = yes
-
-    full(True)
-    world.timeline.after(fault.lasts_s, lambda: full(False))
-
-
-def _order(world: World, fault: Fault) -> None:
-    """A person orders, and takes the order back."""
-    scale = fault.kind == "scale"
-    back = OrderKind.AUTO if scale else OrderKind.RESUME
-    world.taken_back[back] = world.timeline.now + fault.lasts_s
-    _place(world, OrderKind.SCALE if scale else OrderKind.PAUSE, int(fault.how) if scale else None)
-    world.timeline.after(fault.lasts_s, lambda: _place(world, back))
-
-
-def _place(world: World, kind: OrderKind, count: int | None = None) -> None:
-    """Where the store does not answer, they try again."""
-    if world.server.reachable("person"):
-        world.server.memory.place(Order(kind, count))
-    else:
-        world.timeline.after(1.0, lambda: _place(world, kind, count))
-
-
-FAULTS = {
-    "kill": _kill,
-    "pause": _pause,
-    "store-down": lambda world, fault: setattr(world.server, "down_until", world.timeline.now + fault.lasts_s),
-    "store-wiped": _store_wiped,
-    "store-old": _store_back,
-    "store-failover": _store_back,
-    "store-slow": _store_slow,
-    "cut": lambda world, fault: _until(world.server.cut_until, world, fault),
-    "engine-silent": _engine,
-    "engine-restart": _engine,
-    "engine-hung": _engine,
-    "reboot": _reboot,
-    "instance-killed": _instance,
-    "instance-mute": _instance,
-    "instance-bad": _instance,
-    "outage": _everywhere,
-    "starts-fail": _everywhere,
-    "starts-stuck": _everywhere,
-    "starts-crash": _everywhere,
-    "proxy-killed": _proxy,
-    "proxy-restart": _proxy,
-    "agent-killed": _proxy,
-    "proxy-noack": _noack,
-    "clock-step": _clock,
-    "disk-full": _disk,
-    "scale": _order,
-    "paused": _order,
-}
