@@ -115,9 +115,10 @@ def _ansible(settings: Settings) -> list[Finding]:
     except SettingsError as error:
         return [wrong("ansible", str(error), "correct the inventory; playbooks/inventory.example.yml is one")]
     names = ", ".join(sorted(hosts)[:5])
+    ping = f"ansible -i {inventory} {settings.actuator.group} -m ping"
     return [
         ok("ansible", f"{player}; {len(hosts)} hosts: {names}"),
-        skipped("image", "whether the hosts can pull it is not asked; `ansible all -m ping` asks whether they answer"),
+        skipped("image", f"whether the hosts can pull it is not asked; `{ping}` asks whether they answer"),
     ]
 
 

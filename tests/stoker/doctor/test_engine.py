@@ -112,6 +112,14 @@ def test_a_missing_env_file_is_not_the_engine_s_fault(tmp_path: Path) -> None:
     assert (Grade.SKIPPED, "instance.env_file has to be corrected first") == (finding.grade, finding.text)
 
 
+def test_the_hosts_of_an_inventory_are_named_and_how_to_ask_them(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("stoker: {hosts: {alpha: {stoker_address: 10.0.0.11}}}\n")
+    hosts, image = check_engine(load(None, **{"actuator.kind": "ansible", "actuator.inventory": inventory}))
+    assert (Grade.OK, "; 1 hosts: alpha") == (hosts.grade, hosts.text[hosts.text.index(";") :])
+    assert f"`ansible -i {inventory} stoker -m ping`" in image.text
+
+
 def test_a_command_that_is_not_installed_is_found() -> None:
     def process(*command: str) -> Settings:
         return load(None, **{"actuator.kind": "process", "instance.command": command})
