@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.embedded import running_url
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from fleet.settings import Settings
 
+NET_BIND = 10  # the bit of CAP_NET_BIND_SERVICE, capabilities(7)
+
 
 def is_up(settings: Settings) -> bool:
     """Whether a `stoker up` of this fleet runs here."""
@@ -32,12 +35,13 @@ def check_ports(settings: Settings) -> list[Finding]:
     """Whether the ports that `stoker up` needs are free; while it runs they are its own."""
     if is_up(settings):
         return [ok("ports", "`stoker up` runs and holds them")]
+    barred = [_barred(name, port) for name, _, port in _ports(settings) if not may_listen(port, *_rights())]
     taken = [place for place in _ports(settings) if listens(*place[1:])]
-    if not taken:
+    if not taken and not barred:
         return [ok("ports", ", ".join(str(port) for _, _, port in _ports(settings)) + " are free")]
     # Parts that run as services of their own leave no note here, but they do in the store.
     grade, unless = (note, "where it is no part of this fleet: ") if _reports(settings) else (wrong, "")
-    return [
+    return barred + [
         grade(
             "ports",
             f"{name}: somebody listens on {address}:{port} already",
@@ -45,6 +49,27 @@ def check_ports(settings: Settings) -> list[Finding]:
         )
         for name, address, port in taken
     ]
+
+
+def may_listen(port: int, first: int, rights: int) -> bool:
+    """Whether a process with these capabilities may listen on `port`; those from `first` on are everybody's."""
+    return port >= first or bool(rights >> NET_BIND & 1)
+
+
+def _rights() -> tuple[int, int]:
+    """The first port that is everybody's, and the capabilities of this process, where the system knows such."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text(encoding="ascii")
+    except OSError:
+        return 0, 0
+    rights = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+    return int(first), int(rights, 16)
+
+
+def _barred(name: str, port: int) -> Finding:
+    remedy = "run it as root or with CAP_NET_BIND_SERVICE (AmbientCapabilities= of a service), or set another port"
+    return wrong("ports", f"{name}: this user may not listen on port {port}", remedy)
 
 
 def _reports(settings: Settings) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from fleet.settings import Settings, load
 from fleet.store.opening import open_noticeboard
 from stoker.doctor.finding import Grade
-from stoker.doctor.ports import check_ports
+from stoker.doctor.ports import check_ports, may_listen
 from tests.contracts.stores import reading
 from tests.valkey import free_port
 
@@ -60,3 +60,12 @@ async def test_a_port_that_may_be_held_by_a_service_of_this_fleet_is_no_fault(
             assert [Grade.NOTE] == [one.grade for one in await asyncio.to_thread(check_ports, chosen)]
         finally:
             await board.aclose()
+
+
+def test_a_low_port_needs_root_or_the_one_capability() -> None:
+    assert [False, True, True, True] == [
+        may_listen(80, 1024, 0),
+        may_listen(80, 1024, 1 << 10),
+        may_listen(80, 80, 0),
+        may_listen(8080, 1024, 0),
+    ]
