@@ -13,6 +13,7 @@ import shlex
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
@@ -75,6 +76,7 @@ OPTIONS = {
 STARTS_AT_ONCE = 8
 STOPS_AT_ONCE = 20  # they mostly wait
 CREATE_S = 60
+EARLY_S = 0.25  # what ends so soon after its start is told at once, and not by the next census
 ID = "sha256:"  # an image by its id is on the engine or nowhere
 SHORTEST_SECRET = 4  # a shorter value is no secret, and hiding every "1" would make a reason unreadable
 LINES, LINE_LENGTH = 20, 300  # of a log
@@ -135,8 +137,16 @@ class Engine(Protocol):
 class Host:
     """The engine of one host, with what the play says of it."""
 
-    def __init__(self, engine: Engine, params: dict[str, Any], *, is_check: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        params: dict[str, Any],
+        *,
+        is_check: bool = False,
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
         self._engine = engine
+        self._pause = pause or Event().wait
         self._given = params
         self._is_check = is_check
         self._pulls: dict[str, dict[str, Any]] = {one["item"]: one for one in params["pulls"]}
@@ -192,6 +202,7 @@ class Host:
             self._engine.post_json("/containers/{0}/start", instance["name"])
         except APIError as error:
             raise InstanceError(_words(error), is_left=True) from error
+        self._pause(EARLY_S)
         there = self._look(instance["name"])
         if there is None:
             raise InstanceError("it is gone already")

@@ -20,10 +20,14 @@ LEFT = "; its container is left behind, scale_down.yml removes it"
 
 @dataclass
 class Engine:
-    """Holds containers by name. `exits` are those whose command ends at once, `broken` those that it cannot start."""
+    """Holds containers by name.
+
+    `exits` are those whose command ends at once, `short_lived` a moment later, `broken` those that it cannot start.
+    """
 
     images: set[str] = field(default_factory=lambda: {"app:1"})
     exits: set[str] = field(default_factory=set)
+    short_lived: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
     there: dict[str, dict[str, Any]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
@@ -39,6 +43,10 @@ class Engine:
             "Config": {"Labels": labels, "Env": ["PASSWORD=hunter2"]},
             "NetworkSettings": {"Ports": ports if status == "running" else {}},
         }
+
+    def end_the_short_lived(self) -> None:
+        for name in self.short_lived & self.there.keys():
+            self.put(name, "exited", self.there[name]["Config"]["Labels"])
 
     def get_binary(self, path: str, *parts: str, params: dict[str, Any] | None = None) -> bytes:
         assert path == "/containers/{0}/logs"
@@ -116,7 +124,7 @@ def played(engine: Engine, *names: str, is_check: bool = False, **changes: Any) 
         "grace_s": 1.5,
         **changes,
     }
-    host = Host(engine, params, is_check=is_check)
+    host = Host(engine, params, is_check=is_check, pause=lambda _: engine.end_the_short_lived())
     return results(host.start if params["state"] == "started" else host.remove, params)
 
 
@@ -185,6 +193,12 @@ def test_one_that_fails_says_why_and_the_others_start() -> None:
         },
         "web4": {"reason": "it has exited already" + LEFT, "exit_code": 3, "log": said},
     }
+
+
+def test_one_that_ends_a_moment_after_its_start_is_no_start() -> None:
+    engine = Engine(short_lived={"web1"}, log=written("no database\n"))
+    expected = {"reason": "it exited at once" + LEFT, "exit_code": 3, "log": ("no database",)}
+    assert played(engine)["failed_instances"] == {"web1": expected}
 
 
 def test_of_what_is_removed_and_of_what_has_ended_the_last_words_are_told() -> None:

@@ -124,7 +124,7 @@ def deploying(engine: Engine, image: str, plane: str, count: int, actuator: str)
             metrics = {{ scaler_port = "none", haproxy_port = "none", mitmproxy_port = "none" }}
             proxy = {{ kind = "{plane}", listen_port = {free_port()} }}
             policy = {{ min = {count}, max = {count} }}
-            life = {{ settle_s = 0.5, stop_grace_s = 2, census_s = 10 }}
+            life = {{ settle_s = 0.5, stop_grace_s = 2 }}
             [instance]
             image = "{image}"
             pull = "never"

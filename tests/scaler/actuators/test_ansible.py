@@ -39,7 +39,7 @@ HALF_WAY = """
     - ansible.builtin.set_stats:
         data:
           stoker_started: {"web2": "no address"}
-          stoker_failed: {"web3": {"reason": "full", "exit_code": 7}}
+          stoker_failed: {"web3": {"reason": "full", "exit_code": 7, "log": ["no room for hunter2-hunter2", 3]}}
     - name: Register in the DNS
       ansible.builtin.fail:
         msg: the zone {{ zone }} is locked
@@ -107,7 +107,7 @@ def test_a_playbook_that_fails_half_way_fails_only_those_without_a_result(site: 
     assert results == [
         Started("web1", "http://127.0.0.1:1001", "alpha"),
         Failed("web2", "the play must report http://ip:port, was 'no address'"),
-        Failed("web3", "full", 7),
+        Failed("web3", "full", 7, ("no room for [hidden]", "3")),
         Failed("web4", "Register in the DNS: the zone {{ lookup('pipe', 'id') }} is locked"),
     ]
     assert list((settings.state_path / "plays").iterdir()) == []
