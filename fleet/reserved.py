@@ -12,10 +12,13 @@ PATTERN = f"^([^?#]*{_SLASH}{_DOT}{{2}})?({_SLASH}+{_DOT})*{_SLASH}+{_NAME}({_SL
 # Whatever matches holds one of these, which is quicker to ask.
 HINTS = ("__stoker", "%")
 
-# By these, beside X-Forwarded-* and X-Request-Id, proxies tell an app who asks and for what, and some apps believe it.
+# By these, beside X-Forwarded-* and X-Request-Id, proxies tell an app who asks and for what, and some apps believe it;
+# by the last two, Rack::Sendfile lets whoever sends them have files answered by another path.
 FORWARDING = (
     *("forwarded", "forwarded-for", "x-forwarded", "x-real-ip", "client-ip", "x-client-ip", "true-client-ip"),
     *("x-cluster-client-ip", "x-original-host", "x-original-url", "x-rewrite-url", "x-scheme"),
+    *("cf-connecting-ip", "fastly-client-ip", "fly-client-ip", "x-original-forwarded-for"),
+    *("x-url-scheme", "front-end-https", "x-sendfile-type", "x-accel-mapping"),
 )
 # These are for the next hop alone; and a CGI reads Proxy as the variable HTTP_PROXY.
 HOP = ("keep-alive", "proxy-connection", "http2-settings", "proxy")

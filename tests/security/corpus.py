@@ -241,6 +241,8 @@ SAID: tuple[bytes, ...] = (
     *(b"X.Stoker.Profile", b"X-Stoker_Token", b"X-Stoker-", b"X_STOKER_ANYTHING", b"X!Stoker!Profile"),
     *(b"X-Real-Ip", b"X_Real_Ip", b"Client-Ip", b"Client_Ip", b"X-Client-Ip", b"True-Client-Ip"),
     *(b"X-Cluster-Client-Ip", b"X-Original-Url", b"X-Rewrite-Url", b"X-Original-Host", b"X-Scheme", b"Proxy"),
+    *(b"CF-Connecting-IP", b"Fastly-Client-Ip", b"Fly-Client-Ip", b"X-Original-Forwarded-For", b"X-Url-Scheme"),
+    *(b"Front-End-Https", b"X-Sendfile-Type", b"X-Accel-Mapping"),
 )
 
 # The same in HTTP/2, where a head is no text: its pairs, the pieces of its body, its trailers.
