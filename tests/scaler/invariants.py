@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from tests.scaler.builders import happenings
 if TYPE_CHECKING:
     from scaler.turn import Step
 
+_lately = deque[tuple[Mapping[str, object], Mapping[str, Phase]]](maxlen=2)
 ROWS = {(before, after) for (before, _), after in TRANSITIONS.items()}
 
 
@@ -39,8 +41,14 @@ def acting(state: State, now: float) -> bool:
     return state.adopted and term is not None and term.act_from <= now < term.act_until
 
 
-def phases(state: State) -> dict[str, Phase]:
-    return {name: instance.phase for name, instance in state.instances.items()}
+def phases(state: State) -> Mapping[str, Phase]:
+    """Kept for the last two states, because every rule asks for those before and after the step."""
+    for instances, kept in _lately:
+        if instances is state.instances:
+            return kept
+    found = {name: instance.phase for name, instance in state.instances.items()}
+    _lately.append((state.instances, found))
+    return found
 
 
 def count(state: State, *wanted: Phase) -> int:
