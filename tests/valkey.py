@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from fleet.settings import Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from fleet.store.scaler_side import RedisRegistry
 
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
 READY_TRIES = 500
@@ -50,6 +53,13 @@ def folder() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path)
+
+
+async def listened_to(registry: RedisRegistry) -> None:
+    """Wait until somebody hears the wakes of this fleet."""
+    async with asyncio.timeout(5):
+        while not registry.client.pubsub_numsub(registry.keys.wake)[0][1]:  # noqa: ASYNC110  # the server tells nobody
+            await asyncio.sleep(0.01)
 
 
 def installed(binary: str) -> str:

@@ -12,6 +12,7 @@ from fleet.backend import Backend, Phase
 from tests.addon.backends import Backend as Scripted
 from tests.addon.backends import backend
 from tests.haproxy.rig import Client, on_both, rig, until
+from tests.valkey import listened_to
 
 if TYPE_CHECKING:
     from fleet.embedded import EmbeddedValkey
@@ -66,7 +67,7 @@ async def test_a_request_to_an_empty_fleet_is_held_and_wakes_the_scaler(
         await plane.applied(plane.publish({}))
         wakes = plane.registry.wakes()
         woken = asyncio.get_running_loop().run_in_executor(None, lambda: next(wakes))
-        await asyncio.sleep(0.2)
+        await listened_to(plane.registry)
         reader, writer = await asyncio.open_connection("127.0.0.1", plane.port)
         body = "Content-Length: 5\r\n\r\nhello" if method == "POST" else "\r\n"
         writer.write(f"{method} / HTTP/1.1\r\nHost: x\r\n{body}".encode())

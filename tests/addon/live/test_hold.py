@@ -12,6 +12,7 @@ from fleet.backend import Phase
 from fleet.settings import load
 from tests.addon.backends import backend
 from tests.addon.rig import client, proxy
+from tests.valkey import listened_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +90,7 @@ async def test_the_first_held_request_wakes_the_scaler_after_it_was_reported(pla
 
     async with client(plane.port) as connection, asyncio.timeout(5):
         listening = asyncio.create_task(asyncio.to_thread(listen))  # noqa: TID251  # awaited below
-        await asyncio.sleep(0.1)
+        await listened_to(plane.fleet.registry)
         connection.send("/")
         await woken.wait()
         await listening
