@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet.registry import Order, OrderKind
-from scaler.messages import Census, Closed, Counted, Ordered, Outcome, Watch
+from scaler.messages import Census, Closed, Counted, Ordered, Outcome, Stopped, Watch
 from tests.scaler.builders import (
     Machine,
     census,
@@ -25,6 +25,14 @@ def test_two_refused_probes_in_a_row_are_death() -> None:
     probe(machine, "web1", Outcome.REFUSED)
     assert {"web1": "stopping", "web2": "serving", "web3": "starting"} == machine.phases()
     assert "connections refused 2 times in a row" in machine.reasons("web1")
+
+
+def test_what_died_of_two_refused_probes_tells_its_last_words_when_it_has_stopped() -> None:
+    machine = serving(2)
+    probe(machine, "web1", *[Outcome.REFUSED] * 2)
+    machine.publish()
+    machine.take(Stopped(machine.now, "web1", ("out of memory",), 1))
+    assert "stopped and removed; exit code 1; last log lines: out of memory" in machine.reasons("web1")
 
 
 def test_one_refused_probe_is_followed_by_close_watching_and_forgotten_after_a_good_one() -> None:
