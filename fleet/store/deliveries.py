@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from fleet.delivery import HOLD_TTL_S, Place
-from fleet.store.connection import close, reaching
+from fleet.store.connection import close, reaching, wrong_type
 from fleet.store.fields import text
 from fleet.store.keys import Keys
 from fleet.store.scripts import source
@@ -48,13 +48,16 @@ class RedisDelivery:
         self._run("unhold", [self.keys.webhooks_lock], [owner])
 
     def newest(self) -> Place:
-        """Where the streams end now."""
+        """Where the streams end now; what is no stream is made anew, and begins then."""
         with reaching(self.shown):
             pipeline = self.client.pipeline(transaction=False)
             for stream in (self.keys.events, self.keys.crashes):
                 pipeline.execute_command("XREVRANGE", stream, "+", "-", "COUNT", 1)
-            events, crashes = pipeline.execute(raise_on_error=True)
-        return Place(*(text(entries[0][0]) if entries else "0-0" for entries in (events, crashes)))
+            found = [[] if wrong_type(one) else one for one in pipeline.execute(raise_on_error=False)]
+            for one in found:
+                if isinstance(one, Exception):
+                    raise one
+        return Place(*(text(entries[0][0]) if entries else "0-0" for entries in found))
 
     def close(self) -> None:
         """Let the connections go."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,11 +24,20 @@ from fleet.registry import (
     Snapshot,
     Summary,
 )
+from fleet.release import Release, Releases
 from fleet.settings import load
 from fleet.store.fields import EVENT_FIELDS
 from fleet.store.keys import Keys
-from fleet.store.opening import open_desk, open_noticeboard, open_registry
+from fleet.store.opening import (
+    open_crash_desk,
+    open_crash_log,
+    open_delivery,
+    open_desk,
+    open_noticeboard,
+    open_registry,
+)
 from fleet.store.readings import READING_FIELDS
+from tests.stoker.webhooks.builders import failure
 
 if TYPE_CHECKING:
     import redis
@@ -42,6 +52,7 @@ BACKENDS = {
     for number in (1, 2)
 }
 CHANGE = Change(BACKENDS, 2, Summary("UP", 2, manual=2), (Happening(1.0, "decision"),))
+WHOLE = replace(CHANGE, releases=Releases(Release("1")))
 
 
 @pytest.fixture
@@ -259,7 +270,8 @@ GARBAGE = st.one_of(
     st.tuples(st.just("stream"), st.dictionaries(FIELDS | VALUES, VALUES, min_size=1, max_size=4)),
 )
 NAMES = ["backends", "instances", "generation", "serial", "lease", "token", "scalers", "scaler", "orders", "events"]
-NAMES += ["proxies", "proxy:p1", "lasting"]
+NAMES += ["proxies", "proxy:p1", "lasting", "definition"]
+FAILURES = ["events", "crashes", "crash-index", "webhooks", "webhooks-lock"]
 
 
 def put(client: redis.Redis, key: str, kind: str, content: object) -> None:
@@ -303,15 +315,50 @@ def test_no_garbage_in_any_key_stops_a_reader_or_outlives_a_publication(
         lease = registry.acquire("a")
         assert lease is not None
         assert registry.renew(lease)
-        generation = registry.publish(lease, CHANGE)
+        registry.overwritten()
+        generation = registry.publish(lease, WHOLE)
         wanted = Snapshot(generation, BACKENDS)
-        assert Memory(wanted, registry.recall().serial, manual=2, desired=2) == registry.recall()
+        assert (
+            Memory(wanted, registry.recall().serial, manual=2, desired=2, releases=WHOLE.releases) == registry.recall()
+        )
         assert wanted == asyncio.run(as_a_proxy())
         assert b"2" == client.get(keys.instances)
         assert CHANGE.happenings[0] in [one for _, one in desk.history("", wait_s=0)]
-        assert generation + 1 <= registry.publish(lease, CHANGE)
+        assert generation + 1 <= registry.publish(lease, WHOLE)
     finally:
         for name in NAMES:
             client.delete(f"{fleet_name}:{{production}}:{name}")
         registry.close()
+        desk.close()
+
+
+@pytest.mark.timeout(90)
+@given(garbage=st.dictionaries(st.sampled_from(FAILURES), GARBAGE, max_size=5))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_garbage_stops_who_writes_crashes_down_or_delivers_messages(
+    valkey: EmbeddedValkey, fleet_name: str, garbage: dict[str, tuple[str, object]]
+) -> None:
+    opened = load(None, fleet=fleet_name, redis_url=valkey.url)
+    delivery, desk, crash = open_delivery(opened), open_crash_desk(opened), failure("f" * 32)
+
+    async def write_down() -> None:
+        crashes = open_crash_log(opened)
+        await crashes.failed([crash])
+        await crashes.aclose()
+
+    try:
+        for name, (kind, content) in garbage.items():
+            put(delivery.client, f"{fleet_name}:{{production}}:{name}", kind, content)
+        delivery.newest()
+        asyncio.run(write_down())
+        assert crash in [one.failure for one in desk.crashes(limit=10).crashes]
+        assert delivery.hold("o") is not None  # a lock without an end is garbage
+        place = delivery.newest()
+        assert delivery.settle("o", place)
+        assert place == delivery.hold("o")
+        delivery.release("o")
+    finally:
+        for name in FAILURES:
+            delivery.client.delete(f"{fleet_name}:{{production}}:{name}")
+        delivery.close()
         desk.close()
