@@ -165,6 +165,23 @@ def test_one_that_dies_tells_its_exit_code_and_last_words_when_it_is_removed() -
     assert "stopped and removed; exit code 7; last log lines: boom" in machine.reasons("web3")
 
 
+def test_one_that_serves_and_answers_badly_ends_the_deploy_and_drains_as_any_other() -> None:
+    machine = begun()
+    machine.take(Probed(machine.now, "web3", Outcome.READY))
+    machine.wait(5.0)
+    machine.look({"web1": 1, "web2": 1, "web3": 1})
+    machine.publish()
+    for _ in range(3):
+        machine.take(Probed(machine.now, "web3", Outcome.BAD, "status 500"))
+    assert "web3: 3 probes in a row: status 500" in machine.reasons("shop:2")
+    machine.look({"web1": 1, "web2": 1, "web3": 1})
+    machine.publish()
+    assert Phase.DRAINING == machine.phases()["web3"]
+    machine.wait(30.0)
+    machine.look({"web1": 1, "web2": 1, "web3": 1})
+    assert Phase.STOPPING == machine.phases()["web3"]
+
+
 def test_what_is_in_force_already_is_done_at_once() -> None:
     machine = serving(2)
     ordered(machine)

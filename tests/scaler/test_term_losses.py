@@ -10,6 +10,7 @@ from scaler.messages import (
     Closed,
     Counted,
     Deposed,
+    Found,
     Ordered,
     Publish,
     Remember,
@@ -268,6 +269,37 @@ def test_what_a_silent_host_turns_out_to_run_after_a_loss_is_adopted() -> None:
     later = census(found("web1"), found("web2"), found("web3", host="b"), asked_at=machine.now, hosts=("local", "b"))
     machine.take(Counted(machine.now, later))
     assert "draining" == machine.phases()["web3"]  # by now it was heard, and this one is a stray
+
+
+def heard_late(there: Found) -> Machine:
+    """A fleet of two whose registry was lost while host b was silent, which now tells of this."""
+    machine = Machine(policy(min=2))
+    machine.elect()
+    machine.adopt(found("web1"), memory=EMPTY, hosts=("local", "b"), answered=("local",), ready=["web1"])
+    machine.publish()
+    machine.wait(1)
+    machine.take(Counted(machine.now, census(found("web1"), there, asked_at=machine.now, hosts=("local", "b"))))
+    machine.publish()
+    return machine
+
+
+def test_what_a_silent_host_ran_until_it_ended_is_removed() -> None:
+    assert "stopping" == heard_late(found("web2", host="b", running=False)).phases()["web2"]
+
+
+def test_the_number_of_what_a_silent_host_turns_out_to_run_is_not_given_out_again() -> None:
+    assert 4000 == heard_late(found("web4000", host="b")).state.serial
+
+
+def test_what_was_adopted_and_never_got_ready_drains_first_but_not_for_ever() -> None:
+    machine = heard_late(found("web2", host="b"))
+    machine.wait(60)
+    machine.look({"web1": 0, "web2": 1})
+    machine.publish()
+    assert "draining" == machine.phases()["web2"]
+    machine.wait(30)
+    machine.look({"web1": 0, "web2": 1})
+    assert "stopping" == machine.phases()["web2"]
 
 
 def test_nothing_is_published_while_nobody_tells_of_a_fleet_that_serves() -> None:
