@@ -84,7 +84,7 @@ async def test_a_full_disk_ends_nothing() -> None:
 
 
 async def test_garbage_in_the_keys_ends_nothing() -> None:
-    assert [] == (await garbage(only=("backends", "lease"))).broken
+    assert [] == (await garbage(only=("backends", "scaler"))).broken
 
 
 async def test_a_fleet_that_moves_leaves_nothing_behind() -> None:
