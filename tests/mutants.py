@@ -41,6 +41,7 @@ class Mutant:
     node: int
     kind: str
     was: str
+    in_function: bool
 
     @property
     def name(self) -> str:
@@ -51,14 +52,14 @@ class Mutant:
 def mutants(file: str, source: str) -> Iterator[Mutant]:
     """Every change of the file, in its order."""
     tree, lines = ast.parse(source), source.splitlines()
-    skipped = set(_skipped(tree))
+    skipped, inside = set(_skipped(tree)), set(_inside_functions(tree))
     for number, node in enumerate(ast.walk(tree)):
         if id(node) not in skipped:
             for kind, _ in _changes(node):
                 was, line = " ".join(ast.unparse(node).split()), getattr(node, "lineno", 0)
                 if isinstance(node, ast.Constant | ast.Continue):  # says nothing without its line
                     was = f"{was} in {lines[line - 1].strip()}"
-                yield Mutant(file, line, number, kind, was[:100])
+                yield Mutant(file, line, number, kind, was[:100], id(node) in inside)
 
 
 def mutated(source: str, mutant: Mutant) -> ast.Module:
@@ -85,6 +86,13 @@ def _skipped(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         for part in _parts_that_do_not_count(node):
             yield from (id(one) for one in ast.walk(part))
+
+
+def _inside_functions(tree: ast.AST) -> Iterator[int]:
+    """What a call of a function runs, where the rest runs once, when the module is loaded."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield from (id(one) for statement in node.body for one in ast.walk(statement))
 
 
 def _parts_that_do_not_count(node: ast.AST) -> list[ast.AST]:
