@@ -178,7 +178,7 @@ def advance(turn: Turn) -> None:
         _close(turn)
         return
     _notice_settings(turn)
-    rollout = turn.releases.rollout
+    rollout = turn.releases.rollout or _replace_others(turn)
     if rollout is None:
         return
     for instance in list(_capacity(turn)):
@@ -192,6 +192,24 @@ def advance(turn: Turn) -> None:
         turn.moved.append(f"{rollout.release.spec} proven")
     if rollout.proven and not any(instance.spec != rollout.release.spec for instance in _capacity(turn)):
         _finish(turn, rollout)
+
+
+def _replace_others(turn: Turn) -> Rollout | None:
+    """Have what runs of another release replaced by the one in force: it was adopted where the store had lost data.
+
+    Like a way back it goes on whatever fails, for there is nothing else to go to.
+    """
+    releases = turn.releases
+    if releases.asked is not None or releases.canary is not None:
+        return None
+    other = next((one.spec for one in _capacity(turn) if one.spec != releases.current.spec), None)
+    if other is None:
+        return None
+    rollout = Rollout(releases.current, Release(other), since=turn.now, proven=True, back=True)
+    turn.set(releases=replace(releases, rollout=rollout))
+    turn.tell("deploy", other, "", "failed", "it runs without being in force", f"back to {releases.current.name}")
+    turn.moved.append(f"{other} is not in force")
+    return rollout
 
 
 def _notice_settings(turn: Turn) -> None:

@@ -151,7 +151,8 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
         last_order=memory.last_order or turn.state.last_order,
         counted_at=turn.now,
     )
-    own, specs = turn.state.releases, [item.spec for item in census.found if item.running]
+    own = turn.state.releases if _up_to_date(turn) else None  # others may have deployed since
+    specs = [item.spec for item in census.found if item.running]
     take_over_releases(turn, (own or memory.releases) if ours else (memory.releases or own), specs)
     for fault in (*memory.faults, *(memory.snapshot.faults if memory.snapshot else ()), *census.faults):
         turn.tell("fault", "registry", "", "ignored", fault)
