@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from fleet.backend import Phase
+from fleet.registry import LEASE_TTL_S
 from scaler.messages import Adopted, Publish, Report, Start, Stop, Tick
 from tests.scaler.invariants import Watcher, acting, canary_spec
 
@@ -72,6 +73,8 @@ class StepWatcher:
         """A way down that was chosen: on full knowledge, and to nothing only from idleness."""
         if isinstance(event, Adopted) or taken.state.closing:
             return
+        if process.now() - event.now > LEASE_TTL_S:
+            return  # it slept on what it saw; its lease is over, and the store takes nothing that comes of it
         chosen = [
             name
             for name, one in taken.state.instances.items()
