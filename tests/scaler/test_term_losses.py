@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from fleet.backend import Phase
 from fleet.registry import Memory, Order, OrderKind
 from scaler.messages import (
@@ -237,6 +239,64 @@ def test_a_proxy_that_left_long_before_the_store_lost_its_data_is_not_missed() -
     machine.tick(reading("m"))
     machine.adopt(found("web1"), memory=EMPTY)
     assert ["m"] == list(machine.state.proxies)
+
+
+def store_lost(machine: Machine, *proxies: str, token: int = 2) -> None:
+    """The lease is lost and taken again, and the store holds nothing but these proxies."""
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.tick(*(reading(name) for name in proxies))
+    machine.elect(token=token)
+    machine.adopt(found("web1"), memory=EMPTY)
+
+
+@pytest.mark.parametrize(("gone_s", "expected"), [(59.9, {"h", "m"}), (60.0, {"m"})])
+def test_a_proxy_that_vanished_is_missed_for_a_minute(gone_s: float, expected: set[str]) -> None:
+    machine = serving(1)
+    machine.tick(reading("h"), reading("m"))
+    machine.tick(reading("m"))
+    machine.wait(gone_s)
+    store_lost(machine, "m")
+    assert expected == set(machine.state.proxies)
+
+
+def test_a_proxy_that_vanished_and_came_back_is_not_missed() -> None:
+    machine = serving(1)
+    machine.tick(reading("h"), reading("m"))
+    machine.tick(reading("m"))
+    machine.tick(reading("h"), reading("m"))
+    store_lost(machine, "h", "m")
+    assert [None, None] == [one.silent_since for one in machine.state.proxies.values()]
+
+
+def test_a_proxy_that_was_silent_before_it_vanished_is_silent_since_then() -> None:
+    machine = serving(1)
+    machine.tick(reading("h"), reading("m"))
+    machine.tick(reading("m"), silent=("h",))
+    silent_since = machine.now
+    machine.wait(5)
+    store_lost(machine, "m")
+    assert silent_since == machine.state.proxies["h"].silent_since
+
+
+def test_a_missed_proxy_is_remembered_by_who_acts_until_it_reports_or_is_forgotten() -> None:
+    machine = serving(1)
+    machine.tick(reading("h"), reading("m"))
+    store_lost(machine, "m")
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.tick(reading("m"))
+    assert ([], True) == (machine.emitted(Remember), machine.state.proxies["h"].unlisted)
+    machine.tick(reading("m"), reading("h"))
+    assert (None, False) == (machine.state.proxies["h"].silent_since, machine.state.proxies["h"].unlisted)
+
+
+def test_a_missed_proxy_that_was_forgotten_is_not_missed_again() -> None:
+    machine = serving(1)
+    machine.tick(reading("h"), reading("m"))
+    store_lost(machine, "m")
+    machine.wait(60)
+    machine.tick(reading("m"))
+    store_lost(machine, "m", token=3)
+    assert {"m"} == set(machine.state.proxies)
 
 
 def test_a_memory_that_others_have_acted_after_is_not_taken_over_by() -> None:
