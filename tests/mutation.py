@@ -39,6 +39,7 @@ TESTS = (
     "test_health",
     "test_term",
     "test_term_losses",
+    "test_term_numbers",
     "test_sizing",
     "test_backoff",
     "test_refusals",
@@ -54,7 +55,7 @@ TARGETS = {
     "scaler/reconcile.py": ("test_reconcile", "test_machine", "test_health"),
     "scaler/sizing.py": ("test_sizing", "test_machine", "test_reconcile"),
     "scaler/health.py": ("test_health", "test_refusals", "test_backoff"),
-    "scaler/term.py": ("test_term", "test_term_losses", "test_machine"),
+    "scaler/term.py": ("test_term", "test_term_losses", "test_term_numbers", "test_machine"),
 }
 # Of a processor, not by the clock: a busy machine must not pass for a test that notices. A whole run takes 2.
 LIMIT_S = 5
