@@ -8,7 +8,7 @@ import pytest
 
 from fleet.backend import Phase
 from fleet.registry import Memory, Order, OrderKind
-from fleet.release import Asked, Release, Releases
+from fleet.release import Asked, Release, Releases, Rollout
 from scaler.messages import (
     Closed,
     Ordered,
@@ -199,6 +199,19 @@ def test_changed_settings_are_deployed_at_a_start_and_an_image_that_was_deployed
         machine.elect()
         machine.adopt(found("web1", spec="spec2"), memory=memory)
         assert [Resolve(wanted, "")] == machine.emitted(Resolve)
+
+
+def test_what_runs_without_being_in_force_is_replaced() -> None:
+    machine, stored = Machine(), Releases(Release(SPEC), configured=Release(SPEC))
+    machine.elect()
+    backends = (listed("web1"), listed("web2", spec="spec2"))
+    memory = Memory(snapshot(*backends), 2, desired=2, releases=stored)
+    machine.adopt(found("web1"), found("web2", spec="spec2"), memory=memory)
+    releases = machine.state.releases
+    assert releases is not None
+    assert Rollout(Release(SPEC), Release("spec2"), "", machine.now, proven=True, back=True) == releases.rollout
+    assert Phase.STARTING is machine.state.instances["web3"].phase
+    assert SPEC == machine.state.instances["web3"].spec
 
 
 def test_settings_that_did_not_change_deploy_nothing() -> None:
