@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fleet.registry import BackendCounters, Memory, Order, OrderKind, Sighting
@@ -11,6 +13,8 @@ from scaler.messages import (
     Forget,
     Look,
     Ordered,
+    Outcome,
+    Start,
     StartFailed,
     Stopped,
     Tick,
@@ -23,6 +27,7 @@ from tests.scaler.builders import (
     happenings,
     listed,
     policy,
+    probe,
     reading,
     serving,
     snapshot,
@@ -293,3 +298,30 @@ def test_last_words_are_told_of_one_that_never_got_ready_and_of_no_other() -> No
     machine.publish()
     machine.take(Stopped(machine.now, "web1", ("bang",)))
     assert "stopped and removed" == machine.reasons("web1")[-1]
+
+
+def test_what_is_on_its_way_stays_while_those_that_serve_fail() -> None:
+    machine = serving(3)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 5)))
+    machine.tick()
+    machine.publish()
+    for name in ("web1", "web2", "web3"):
+        probe(machine, name, *[Outcome.BAD] * 3)
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 4)))
+    machine.tick()
+    assert ["serving"] * 3 + ["starting"] * 2 == list(machine.phases().values())
+
+
+def test_a_fleet_that_needs_nobody_does_not_ask_for_hosts() -> None:
+    machine = Machine(policy(min=0))
+    machine.elect()
+    machine.adopt(hosts=())
+    machine.tick()
+    assert "no-host" not in machine.state.alarms
+
+
+def test_what_is_started_without_a_pin_is_the_image_as_configured() -> None:
+    machine = Machine(replace(policy(min=1), image="shop:1"))
+    machine.lead()
+    [start] = [one for taken in machine.steps for one in taken.effects if isinstance(one, Start)]
+    assert ["shop:1"] == [place.image for place in start.placements]

@@ -231,6 +231,20 @@ def test_changed_settings_need_no_rollout_where_nothing_runs() -> None:
     assert [SPEC] == [instance.spec for instance in machine.instances.values()]
 
 
+def test_what_is_drained_says_which_release_replaces_it_and_afterwards_only_how_many_are_desired() -> None:
+    machine = begun()
+    machine.take(Probed(machine.now, "web3", Outcome.READY))
+    for _ in range(2):
+        machine.wait(5.0)
+        machine.look({"web1": 0, "web2": 1, "web3": 0})
+        machine.publish()
+    assert "shop:2 replaces spec1; 0 in flight" in machine.reasons("web1")
+    plain = serving(2)
+    plain.take(Ordered(plain.now, Order(OrderKind.SCALE, 1, id="8-1")))
+    plain.look({"web1": 0, "web2": 0})
+    assert "1 desired; 0 in flight" in plain.reasons("web2")
+
+
 def test_an_end_of_the_fleet_ends_a_deploy() -> None:
     machine = begun()
     machine.take(Closed(machine.now))
