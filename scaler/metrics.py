@@ -34,7 +34,7 @@ DRAIN_S = (0.25, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300)
 TICK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 # Every alarm that the machine knows: one that is not on is 0, not absent.
 ALARMS = (
-    *("at-max", "census", "host-silent", "no-data", "no-host"),
+    *("at-max", "census", "host-silent", "no-data", "no-host", "not-pinned"),
     *("proxy-counters", "proxy-missing", "widespread-failure"),
 )
 # Ready: a tick in so many ticks' time, or in 3 s where ticks are short. Alive: a turn of the loop in so many seconds.

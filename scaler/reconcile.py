@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fleet.backend import CAPACITY, ORDERED, Phase, instance_name, instance_number
 from scaler.canary import missing_canaries, share_out
 from scaler.messages import Effect, Placement, Start, Stop
+from scaler.pinning import pin, waits_for_pin
 from scaler.rollout import advance, aside, rolling
 from scaler.sizing import missing
 from scaler.state import Instance
@@ -45,6 +46,7 @@ def reconcile(turn: Turn, loads: Mapping[str, int] | None = None) -> None:
         _try(turn)
     for _ in range(min(missing_canaries(turn, most), most - turn.tally.capacity)):
         _try_canary(turn)
+    pin(turn)
     share_out(turn)
 
 
@@ -192,7 +194,7 @@ def acts(turn: Turn) -> None:
     """Emit what the published phases call for; each act once."""
     placements, stops = [], list[Effect]()
     for instance in list(turn.instances.values()):
-        if instance.acted:
+        if instance.acted or waits_for_pin(turn, instance):
             continue
         match instance.phase:
             case Phase.STARTING:

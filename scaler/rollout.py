@@ -15,6 +15,7 @@ from fleet.release import Asked, Release, Releases, Rollout
 from scaler.canary import begin_canary, cut, end_trial, lost_canary
 from scaler.canary_counts import Trial
 from scaler.messages import Resolve, Resolved
+from scaler.pinning import answers_pin, pinned
 from scaler.transitions import Signal
 
 if TYPE_CHECKING:
@@ -111,7 +112,11 @@ def _ask(turn: Turn, asked: Asked, reason: str) -> None:
 def resolved(turn: Turn, event: Resolved | Unresolved) -> None:
     """Begin the rollout of what was asked for, or drop it where it cannot be had: what runs is not touched."""
     asked = turn.releases.asked
-    if asked is None or not turn.acting or (asked.image, asked.order) != (event.image, event.order):
+    awaited = asked is not None and (asked.image, asked.order) == (event.image, event.order)
+    if not awaited and answers_pin(turn, event):
+        pinned(turn, event)
+        return
+    if asked is None or not awaited or not turn.acting:
         turn.notes.append(f"late: an answer about {event.image}")
         return
     turn.set(releases=replace(turn.releases, asked=None))
@@ -271,6 +276,11 @@ def _close(turn: Turn) -> None:
     if turn.releases.canary is not None:
         cut(turn, "the operator ends the fleet")
     releases = turn.releases
+    by_settings = releases.previous is None and bool(turn.policy.image)
+    if by_settings and releases.current.image == turn.policy.image and not turn.instances:
+        # Nobody ever deployed: the next start takes what the tag stands for then.
+        releases = replace(releases, current=turn.policy.configured)
+        turn.set(releases=releases)
     if releases.asked is None and releases.rollout is None:
         return
     name = releases.rollout.release.name if releases.rollout else releases.asked.image if releases.asked else ""

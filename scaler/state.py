@@ -129,8 +129,9 @@ class State:
     next start to `start_after`. `closing`: the operator ends the fleet, everything goes. `untold` happened while
     nothing could be written. `unheard` are the hosts that were silent when a registry that does not tell everything
     was taken over: what runs there may be ours without being listed. `releases` is None until the first term has taken
-    stock; `trial` is what was seen of its canary. `generation` is the last that was published or taken over, `applied`
-    the highest that any proxy showed, whether or not it still does.
+    stock; `trial` is what was seen of its canary. `pinning`: an image of the settings is being resolved; that was tried
+    for the instances up to the number `pin_tried`, -1 where not in this term. `generation` is the last that was
+    published or taken over, `applied` the highest that any proxy showed, whether or not it still does.
     `generation_at` is when this scaler came to know `generation`. `vanished` are the proxies that lately were no
     longer listed, and when: they left, or the store lost them, which only the next term can tell.
     """
@@ -169,4 +170,6 @@ class State:
     untold: tuple[Happening, ...] = ()
     unheard: frozenset[str] = frozenset()
     releases: Releases | None = None
+    pinning: bool = False
+    pin_tried: int = -1
     trial: Trial = field(default_factory=Trial)

@@ -57,7 +57,7 @@ def _elected(turn: Turn, event: Elected) -> None:
     """Begin by taking stock; nothing is decided before the answer."""
     settled = event.act_from <= event.sent_at
     term = Term(event.token, event.act_from, event.sent_at + event.lease_ttl_s, event.lease_ttl_s, settled=settled)
-    turn.set(term=term, adopted=False, publishing=None)
+    turn.set(term=term, adopted=False, publishing=None, pinning=False, pin_tried=-1)
     survey_when_due(turn)
 
 
@@ -66,7 +66,7 @@ def _deposed(turn: Turn, reason: str) -> None:
     if turn.state.term is None:
         turn.notes.append(f"no term to end: {reason}")
         return
-    turn.set(term=None, adopted=False, publishing=None, watched=())
+    turn.set(term=None, adopted=False, publishing=None, pinning=False, watched=())
     turn.effects.append(Watch(()))
     turn.notes.append(f"the term is over: {reason}")
 

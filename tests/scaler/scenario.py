@@ -14,6 +14,7 @@ Script lines, in seconds since the start and in any order; `#` begins a comment:
     scale 3 at 40 | auto at 60 | pause at 40 | resume at 60
     canary v2 10 at 40 | promote at 60 | abort at 60
     errors 0.01 | canary errors 0.2 | canary slower 3
+    of v1                       the image of the settings; none where it is left out
     deploy v2 at 40 | rollback at 60 | image v2 stuck | image v2 ends after 3 | image v2 unknown
     close at 40 | kill scaler at 40
 """
@@ -52,6 +53,7 @@ class Script:
     life: dict[str, Any] = field(default_factory=dict)
     faults: dict[str, Any] = field(default_factory=dict)
     orders: list[tuple[float, Order]] = field(default_factory=list)
+    configured: str = ""
 
     def read(self, line: str) -> None:
         """Take in one line. Raises ValueError where it is none of the above."""
@@ -86,6 +88,9 @@ class Script:
     def listed(self, fault: str, value: Any) -> None:
         self.faults[fault] = (*self.faults.get(fault, ()), value)
 
+    def of(self, image: str) -> None:
+        self.configured = image
+
     def order(self, kind: OrderKind, at: str, count: str | None = None) -> None:
         number = f"{round(float(at) * 1000)}-{len(self.orders) + 1}"
         self.orders.append((float(at), Order(kind, None if count is None else int(count), number)))
@@ -109,7 +114,8 @@ class Script:
             orders=tuple(sorted(self.orders, key=lambda order: order[0])),
             **self.course,
         )
-        simulate(Policy(APP, SPEC, PolicySettings(**self.sizes), LifeSettings(**self.life)), course, trace)
+        sizes, life = PolicySettings(**self.sizes), LifeSettings(**self.life)
+        simulate(Policy(APP, SPEC, sizes, life, image=self.configured), course, trace)
         trace.lines.append(trace.ending(course.until_s))
 
 
@@ -139,6 +145,7 @@ LINES: tuple[tuple[str, Callable[..., None]], ...] = (
     ),
     (rf"host (\w+) silent {SPAN}", lambda it, host, begin, end: it.listed("host_silent", (host, _span(begin, end)))),
     (rf"scale ([0-9]+) at {NUMBER}", lambda it, count, at: it.order(OrderKind.SCALE, at, count)),
+    (r"of (\w+)", Script.of),
     (rf"deploy (\w+) at {NUMBER}", Script.deploy),
     (rf"canary (\w+) ([0-9]+) at {NUMBER}", lambda it, image, share, at: it.deploy(image, at, int(share))),
     (rf"errors {NUMBER}", lambda it, rate: it.course.update(errors=float(rate))),

@@ -44,6 +44,7 @@ class Plan:
     boot_s: float = 3.0
     answer_s: float = 0.1
     slow_share: float = 0.002
+    image: str = ""  # of the settings; "" asks no engine for one
     sizes: Mapping[str, Any] = field(default_factory=dict)
     life: Mapping[str, Any] = field(default_factory=dict)
 
@@ -54,7 +55,7 @@ class Plan:
 
     def policy(self) -> Policy:
         """What the scalers run by."""
-        return Policy(APP, SPEC, PolicySettings(**self.sizes), LifeSettings(**self.life))
+        return Policy(APP, SPEC, PolicySettings(**self.sizes), LifeSettings(**self.life), image=self.image)
 
 
 def drawn(seed: int, until_s: float = HOUR_S) -> Plan:
@@ -72,6 +73,7 @@ def drawn(seed: int, until_s: float = HOUR_S) -> Plan:
         boot_s=rng.choice((0.5, 3.0, 8.0)),
         answer_s=rng.choice((0.05, 0.3, 1.0)),
         slow_share=rng.choice((0.0, 0.001, 0.01)),
+        image="good" if seed % 2 else "",
         sizes={
             "min": smallest,
             "max": largest,

@@ -1,6 +1,6 @@
 """A plan as text and back, in the way of tests/scenarios: script lines, a rule, and what comes out.
 
-seed 17 | scalers 2 | hosts 1 | boot 3.0 | answer 0.1 | slow 0.002
+seed 17 | scalers 2 | hosts 1 | boot 3.0 | answer 0.1 | slow 0.002 | image good
 proxies mitmproxy haproxy
 set min 0                        any setting of [policy] or [life]
 rps 30.0 until 120.0             the traffic; the last part sets the end
@@ -23,6 +23,7 @@ NUMBERS = {
     "boot": ("boot_s", float),
     "answer": ("answer_s", float),
     "slow": ("slow_share", float),
+    "image": ("image", str),
 }
 FAULT = re.compile(r"at (\S+) ([a-z-]+)(?: (\w+))?(?: for (\S+))?(?: \((\S+)\))?")
 LOAD = re.compile(r"rps (\S+) until (\S+)")
@@ -31,7 +32,8 @@ SET = re.compile(r"set (\w+) (\S+)")
 
 def to_text(plan: Plan) -> str:
     """The script lines of a plan."""
-    lines = [f"{word} {getattr(plan, name)}" for word, (name, _) in NUMBERS.items()]
+    told = {word: getattr(plan, name) for word, (name, _) in NUMBERS.items()}
+    lines = [f"{word} {value}" for word, value in told.items() if value != ""]
     lines.append(f"proxies {' '.join(plan.proxies)}")
     lines += [f"set {name} {value}" for name, value in {**plan.sizes, **plan.life}.items()]
     lines += [f"rps {rate} until {until}" for rate, until in plan.load]
