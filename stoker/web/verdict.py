@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Fewer failed answers than this in the window say nothing about the app.
 ERRORS_TOLD_RPS = 0.5
 ERRORS_WARN, ERRORS_BAD = 0.01, 0.1
+AT_MAX = "max:"
 
 
 class Level(StrEnum):
@@ -41,16 +42,21 @@ class Verdict:
 Finding = tuple[Level, str]
 
 
-def verdict(content: dict[str, Any], numbers: dict[str, Any], policy: PolicySettings) -> Verdict:
-    """Judge what `status_json` gave together with the rates of the last seconds."""
+def verdict(
+    content: dict[str, Any], numbers: dict[str, Any], policy: PolicySettings, failing: float | None = None
+) -> Verdict:
+    """Judge what `status_json` gave together with the rates of the last seconds.
+
+    `failing` is the share of failed answers, None while it is not worth a word.
+    """
     phases = Counter(str(backend["phase"]) for backend in content["backends"])
     found = [
         *_serving(content, numbers, phases),
         *_proxies(content),
-        *_errors(numbers),
+        *_errors(failing),
         *_scalers(content),
         *_held(numbers, phases),
-        *_limits(content, phases, policy),
+        *_limits(content, policy),
     ]
     found.sort(key=lambda finding: SEVERITY.index(finding[0]))
     if found and found[0][0] is not Level.GOOD:
@@ -103,13 +109,18 @@ def _proxies(content: dict[str, Any]) -> Iterator[Finding]:
         yield Level.WARN, f"{len(silent)} of {len(proxies)} proxies silent: {which}"
 
 
-def _errors(numbers: dict[str, Any]) -> Iterator[Finding]:
+def failing_share(numbers: dict[str, Any]) -> float | None:
+    """The share of the answers that failed, None where it is not worth a word."""
     errors, rps = numbers["errors"], numbers["rps"]
     if not errors or not rps or errors < ERRORS_TOLD_RPS:
-        return
-    share = min(1.0, errors / rps)
-    if share >= ERRORS_WARN:
-        yield Level.BAD if share >= ERRORS_BAD else Level.WARN, f"{share:.0%} of the answers are errors (5xx)"
+        return None
+    share = min(1.0, float(errors / rps))
+    return share if share >= ERRORS_WARN else None
+
+
+def _errors(failing: float | None) -> Iterator[Finding]:
+    if failing is not None:
+        yield Level.BAD if failing >= ERRORS_BAD else Level.WARN, f"{failing:.0%} of the answers are errors (5xx)"
 
 
 def _scalers(content: dict[str, Any]) -> Iterator[Finding]:
@@ -127,10 +138,8 @@ def _held(numbers: dict[str, Any], phases: Counter[str]) -> Iterator[Finding]:
         yield Level.WARN if phases["serving"] else Level.BUSY, words
 
 
-def _limits(content: dict[str, Any], phases: Counter[str], policy: PolicySettings) -> Iterator[Finding]:
-    desired = content["desired"]
-    minimum = policy.min if content["min"] is None else content["min"]
-    if desired is not None and desired >= policy.max > minimum and phases["serving"] >= policy.max:
+def _limits(content: dict[str, Any], policy: PolicySettings) -> Iterator[Finding]:
+    if any(reason.startswith(AT_MAX) for reason in content["reasons"]):  # as the scaler's alarm; not when it is enough
         yield Level.WARN, f"At the maximum of {policy.max}: more load finds no more instances"
     if content["paused"]:
         yield Level.GOOD, "Paused by order: desired stays until 'stoker resume'"

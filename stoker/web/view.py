@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.meter import Load, Window, observe
 from stoker.lines import happening_json, status_json
-from stoker.web.verdict import verdict
+from stoker.web.verdict import failing_share, verdict
 
 if TYPE_CHECKING:
     from fleet.crash import Crash
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fleet.settings import Settings
 
 RATE_S = 4.0
+# A share of errors near the limit comes and goes with each look; what is said of it stays for so long after the last.
+FAILING_S = 10.0
 LONGEST_TEXT, MOST_REASONS = 1000, 20
 Section = Any
 View = dict[str, Section]
@@ -24,30 +26,39 @@ NUMBERS = ("state", "desired", "serving", "min", "schedule", "paused", "manual",
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """The rates of the last seconds, from the proxies' own counters: they go on where no scaler runs."""
+    """The rates of the last seconds, from the proxies' own counters: they go on where no scaler runs.
+
+    `failing` is the share of failed answers as last seen at `failing_at`, None once that is long ago.
+    """
 
     arrivals: Window = field(default_factory=Window)
     errors: Window = field(default_factory=Window)
+    failing: float | None = None
+    failing_at: float = 0.0
 
     def read(self, now: float, sighting: Sighting) -> tuple[Gauge, dict[str, Any]]:
         """Add one look; gives requests and errors a second, in flight and held, None where nobody reports."""
         failures = replace(sighting, readings=tuple(replace(one, arrivals=one.errors_5xx) for one in sighting.readings))
         arrivals, load = observe(self.arrivals, now, sighting, stable_s=RATE_S, panic_s=RATE_S / 2)
         errors, failed = observe(self.errors, now, failures, stable_s=RATE_S, panic_s=RATE_S / 2)
-        return Gauge(arrivals, errors), {
+        rates = {
             "rps": _rounded(load),
             "errors": _rounded(failed),
             "in_flight": load and load.in_flight,
             "held": load and load.held,
         }
+        if (share := failing_share(rates)) is not None:
+            return Gauge(arrivals, errors, share, now), rates
+        failing = self.failing if now - self.failing_at < FAILING_S else None
+        return Gauge(arrivals, errors, failing, self.failing_at), rates
 
 
 def _rounded(load: Load | None) -> float | None:
     return None if load is None or load.stable_rps is None else round(load.stable_rps, 1)
 
 
-def view(settings: Settings, status: Status, rates: dict[str, Any]) -> View:
-    """Everything of the present."""
+def view(settings: Settings, status: Status, rates: dict[str, Any], failing: float | None = None) -> View:
+    """Everything of the present; `rates` and `failing` as a gauge gave them."""
     content = status_json(settings, status)
     numbers = {name: content[name] for name in NUMBERS} | rates
     return {
@@ -56,7 +67,7 @@ def view(settings: Settings, status: Status, rates: dict[str, Any]) -> View:
         "proxies": [_proxy(one) for one in content["proxies"]],
         "scalers": [{"id": one["id"], "acting": one["acting"]} for one in content["scalers"]],
         "faults": content["faults"],
-        "verdict": asdict(verdict(content, numbers, settings.policy)),
+        "verdict": asdict(verdict(content, numbers, settings.policy, failing)),
     }
 
 

@@ -81,7 +81,7 @@ class Watch:
             else:
                 now, self._known = self.clock.now(), status.snapshot
                 self._gauge, rates = self._gauge.read(now, status.sighting)
-                self._tell(self.board.seen(now, view.view(self.settings, status, rates)))
+                self._tell(self.board.seen(now, view.view(self.settings, status, rates, self._gauge.failing)))
             await self._pause()
 
     async def _pause(self) -> None:

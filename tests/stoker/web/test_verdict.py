@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fleet.settings import PolicySettings
-from stoker.web.verdict import Level, unreachable, verdict
+from stoker.web.verdict import Level, failing_share, unreachable, verdict
 
 POLICY = PolicySettings(min=1, max=10)
 
@@ -22,12 +22,13 @@ def judged(
         "state": "UP",
         "paused": False,
         "manual": None,
+        "reasons": ["20.0 rps at target 10"],
         "proxies": [{"id": "a", "silent": False}],
         "scalers": [{"id": "s", "acting": True}],
         "faults": [],
     }
-    rates = {"rps": 10.0, "errors": 0.0, "in_flight": 1, "held": 0}
-    said = verdict(content | changes, rates | (numbers or {}), POLICY)
+    rates = {"rps": 10.0, "errors": 0.0, "in_flight": 1, "held": 0} | (numbers or {})
+    said = verdict(content | changes, rates, POLICY, failing_share(rates))
     return said.level, said.title
 
 
@@ -58,9 +59,13 @@ def judged(
         (
             Level.WARN,
             "At the maximum of 10: more load finds no more instances",
-            {"phases": "serving " * 10, "desired": 10},
+            {
+                "phases": "serving " * 10,
+                "desired": 10,
+                "reasons": ["180 rps at target 10", "max: 18 wanted, 10 allowed"],
+            },
         ),
-        (Level.GOOD, "All well", {"phases": "serving " * 10, "desired": 10, "min": 10}),
+        (Level.GOOD, "All well", {"phases": "serving " * 10, "desired": 10, "reasons": ["stabilisation: 10 kept"]}),
         (Level.WARN, "Nothing decided yet: no scaler has published a fleet", {"serving": None, "desired": None}),
         (Level.GOOD, "All well", {"phases": "", "desired": 0}),
     ],
