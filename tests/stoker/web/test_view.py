@@ -21,12 +21,12 @@ def test_rates_come_from_the_proxies_own_clock() -> None:
 def test_errors_that_come_and_go_are_told_until_there_were_none_for_a_while() -> None:
     gauge, told = Gauge(), list[bool]()
     for second in range(40):
-        errors = 4 * min(second // 4, 5)  # some at once, each four seconds, until 20 s
+        errors = 8 * min(second // 7, 3)  # some at once, each 7 s, until 21 s
         gauge, _ = gauge.read(100.0 + second, sight(100 * second, 1000 * second, errors))
         told.append(gauge.failing is not None)
     first, last = told.index(True), len(told) - told[::-1].index(True)
     assert [True] * (last - first) == told[first:last]
-    assert last < 36
+    assert last == 21 + 3 + 10
 
 
 def test_no_proxy_is_no_data_and_not_zero() -> None:
