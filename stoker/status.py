@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from fleet.settings import Settings
 
 STATE_COLOURS = {"BUSY": "yellow", "READY": "cyan", "IDLE": "blue", "UP": "green"}
+# For a file or a pipe: rich takes it for 80 columns wide, and cuts what scripts and people look for there.
+WIDEST = 100_000
 SILENT = "silent, nothing is scaled down by choice; if it is gone for good: stoker forget {id}"
 PHASE_COLOURS = {"serving": "green", "starting": "yellow", "warming": "yellow", "failed": "red"}
 
@@ -35,7 +37,8 @@ def print_status(settings: Settings, desk: Desk, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(content) + "\n")
         sys.stdout.flush()
     else:
-        Console().print(picture(content, Clock().now()))
+        width = None if sys.stdout.isatty() else WIDEST
+        Console(width=width).print(picture(content, Clock().now()))
 
 
 def watch_status(settings: Settings, desk: Desk, *, as_json: bool, pause: Callable[[], bool]) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from fleet.backend import Backend, Phase
 from fleet.memory import MemoryStore
+from fleet.registry import Change, Summary
 from fleet.settings import Settings
 from stoker.status import picture, print_status, watch_status
 
@@ -119,6 +121,23 @@ def test_as_json_it_is_one_line_a_look(capsys: pytest.CaptureFixture[str]) -> No
     looks = iter([False, False, True])
     watch_status(Settings(), MemoryStore(lambda: 1.0), as_json=True, pause=lambda: next(looks))
     assert ["stoker"] * 3 == [json.loads(line)["fleet"] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_where_no_terminal_is_nothing_is_cut_or_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "http://a-host-with-a-long-name.somewhere.in.a.private.zone.example.org:32768"
+    backend = Backend("production1", Phase.SERVING, long, host="a-host-with-a-long-name", spec="0a1b2c3d4e5f")
+    store = MemoryStore(lambda: 1.0)
+    reason = "a reason that is longer than a line of eighty columns " * 3
+    summary = Summary("UP", 1, reasons=(reason.strip(),))
+    lease = store.acquire("one")
+    assert lease is not None
+    store.publish(lease, Change({backend.name: backend}, 1, summary, ()))
+    print_status(Settings(), store, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    [row] = [line for line in lines if line.startswith("production1")]
+    assert long == row.split()[-1]
+    assert f"  {reason.strip()}" in lines
+    assert all(len(line) < 300 for line in lines)
 
 
 def test_once_it_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
