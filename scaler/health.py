@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from fleet.backend import Phase, instance_number
@@ -171,8 +172,9 @@ def counted(turn: Turn, event: Counted) -> None:
         elif item is None and instance.host in census.answered:
             died(turn, instance.name, "its container or process is gone")
     for item in census.found:
-        if item.name not in turn.instances:
+        if item.name not in turn.instances and census.asked_at > turn.state.removed.get(item.name, -inf):
             _unknown(turn, item)
+    turn.set(removed={name: at for name, at in turn.state.removed.items() if at >= census.asked_at})
     if turn.state.unheard:
         turn.set(unheard=turn.state.unheard - census.answered)
 

@@ -231,6 +231,7 @@ def _stopped(turn: Turn, event: Stopped) -> None:
     )
     if turn.move(event.name, Signal.STOPPED, f"stopped and removed{_ending(event) if mute else ''}"):
         turn.drop(event.name)
+        turn.set(removed={**turn.state.removed, event.name: turn.now})
 
 
 def _ending(event: StartFailed | Stopped) -> str:

@@ -58,6 +58,7 @@ class Instance:
     the phase (start, stop) was emitted. `refused` and `misses` count probes in a row that were refused, or went
     unanswered or were answered badly. `unlisted`: it was adopted without the registry, so that requests may be in
     flight on it though it did not serve yet. `ready_at`: one on trial answers its probes well since then.
+    `listed_since` is what the registry said of the phase when it was taken over, for display only.
     """
 
     name: str
@@ -77,14 +78,14 @@ class Instance:
     trouble: str = ""
     unlisted: bool = False
     ready_at: float | None = None
+    listed_since: float | None = None
 
     def backend(self, token: int, canary: Canary | None = None) -> Backend:
         """This instance as the registry lists it."""
         tried = canary is not None and canary.release.spec == self.spec
         sticky = canary is not None and tried and canary.sticky
-        return Backend(
-            self.name, self.phase, self.url, self.weight, self.host, self.since, self.spec, token, tried, sticky
-        )
+        since = self.since if self.listed_since is None else self.listed_since
+        return Backend(self.name, self.phase, self.url, self.weight, self.host, since, self.spec, token, tried, sticky)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +129,11 @@ class State:
     stabilisation time, falling in need. `peak` and `panic_until` remember a burst. `start_failures` in a row delay the
     next start to `start_after`. `closing`: the operator ends the fleet, everything goes. `untold` happened while
     nothing could be written. `unheard` are the hosts that were silent when a registry that does not tell everything
-    was taken over: what runs there may be ours without being listed. `releases` is None until the first term has taken
-    stock; `trial` is what was seen of its canary. `pinning`: an image of the settings is being resolved; that was tried
-    for the instances up to the number `pin_tried`, -1 where not in this term. `generation` is the last that was
-    published or taken over, `applied` the highest that any proxy showed, whether or not it still does.
+    was taken over: what runs there may be ours without being listed. `removed` are those that were stopped, and when,
+    since the last census was asked for: one that began earlier may still list them. `releases` is None until the first
+    term has taken stock; `trial` is what was seen of its canary. `pinning`: an image of the settings is being resolved;
+    that was tried for the instances up to the number `pin_tried`, -1 where not in this term. `generation` is the last
+    that was published or taken over, `applied` the highest that any proxy showed, whether or not it still does.
     `generation_at` is when this scaler came to know `generation`. `vanished` are the proxies that lately were no
     longer listed, and when: they left, or the store lost them, which only the next term can tell.
     """
@@ -169,6 +171,7 @@ class State:
     alarms: frozenset[str] = field(default_factory=frozenset)
     untold: tuple[Happening, ...] = ()
     unheard: frozenset[str] = frozenset()
+    removed: Mapping[str, float] = field(default_factory=dict)
     releases: Releases | None = None
     pinning: bool = False
     pin_tried: int = -1

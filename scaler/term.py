@@ -201,9 +201,14 @@ def _continue(turn: Turn, backend: Backend, item: Found, *, complete: bool) -> N
     elif backend.phase is Phase.STARTING:
         turn.enter(instance, Phase.WARMING, "was starting, now runs")
     elif backend.phase is Phase.SERVING:
-        turn.enter(grown(instance), Phase.SERVING)
+        turn.enter(grown(instance), Phase.SERVING, listed_since=_since(turn, backend))
     else:  # what warms may have been adopted by the last holder, and have served before
-        turn.enter(replace(instance, unlisted=True), backend.phase)
+        turn.enter(replace(instance, unlisted=True), backend.phase, listed_since=_since(turn, backend))
+
+
+def _since(turn: Turn, backend: Backend) -> float | None:
+    """Since when it is in its phase by the registry; 0 stands for nobody knows, and another's clock may be ahead."""
+    return min(backend.since, turn.now) or None
 
 
 def _unlisted(turn: Turn, event: Adopted, item: Found, *, complete: bool) -> None:
@@ -222,6 +227,6 @@ def _not_found(turn: Turn, event: Adopted, backend: Backend, before: Instance | 
         turn.tell("instance", backend.name, backend.phase, Phase.GONE, "in the registry, but not there")
     else:
         reason = f"host {backend.host} does not answer: kept as it was"
-        turn.enter(before or _listed(backend), backend.phase, reason)
+        turn.enter(before or _listed(backend), backend.phase, reason, listed_since=_since(turn, backend))
         if backend.phase is Phase.STARTING:  # it may have been started; not again, its deadline decides
             turn.put(replace(turn.instances[backend.name], acted=True))

@@ -143,7 +143,7 @@ class Turn:
                 version=self.state.version + 1,
                 generation=None,
                 acted=False,
-                **values,
+                **{"listed_since": None, **values},
             )
         )
         self.moved.append(f"{instance.name} {phase}")

@@ -201,6 +201,20 @@ def test_a_census_that_began_before_the_phase_did_says_nothing_about_it() -> Non
     assert {"web1": "serving", "web2": "serving"} == machine.phases()
 
 
+def test_what_was_removed_while_a_census_was_taken_is_no_stray_to_it() -> None:
+    machine = serving(2)
+    probe(machine, "web2", *[Outcome.REFUSED] * 2)
+    machine.publish()
+    asked_at = machine.now + 0.2
+    machine.wait(0.4)
+    machine.stop("web2")
+    machine.take(Counted(machine.now + 0.1, census(found("web1"), found("web2"), asked_at=asked_at)))
+    assert "web2" not in machine.phases()
+    machine.take(Counted(machine.now + 0.3, census(found("web1"), found("web2"), asked_at=machine.now + 0.2)))
+    assert "draining" == machine.phases()["web2"]
+    assert {} == machine.state.removed
+
+
 def test_a_stray_is_removed_once_no_proxy_sends_to_it() -> None:
     machine = serving(1)
     machine.wait(1)

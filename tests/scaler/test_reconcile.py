@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from fleet.registry import BackendCounters, Memory, Order, OrderKind, Sighting
@@ -14,7 +12,6 @@ from scaler.messages import (
     Look,
     Ordered,
     Outcome,
-    Start,
     StartFailed,
     Stopped,
     Tick,
@@ -318,10 +315,3 @@ def test_a_fleet_that_needs_nobody_does_not_ask_for_hosts() -> None:
     machine.adopt(hosts=())
     machine.tick()
     assert "no-host" not in machine.state.alarms
-
-
-def test_what_is_started_without_a_pin_is_the_image_as_configured() -> None:
-    machine = Machine(replace(policy(min=1), image="shop:1"))
-    machine.lead()
-    [start] = [one for taken in machine.steps for one in taken.effects if isinstance(one, Start)]
-    assert ["shop:1"] == [place.image for place in start.placements]

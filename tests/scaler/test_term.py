@@ -8,6 +8,7 @@ from fleet.backend import Phase
 from fleet.registry import Memory, Order, OrderKind, Snapshot
 from scaler.messages import (
     Adopted,
+    Closed,
     Deposed,
     Elected,
     Ordered,
@@ -276,3 +277,18 @@ def test_what_answers_after_the_term_is_over_has_nothing_probed_again() -> None:
     machine.take(Started(machine.now, "web2", url("web2"), "local"))
     assert ("warming", []) == (machine.phases()["web2"], machine.emitted(Watch))
     assert () == machine.state.watched
+
+
+def test_what_goes_on_serving_is_shown_with_the_time_that_the_registry_knows() -> None:
+    machine = Machine()
+    known = [listed("web1", since=400.0), listed("web2"), listed("web3", since=machine.now + 50)]
+    machine.elect()
+    machine.adopt(*(found(one.name) for one in known), memory=Memory(snapshot(*known), 3, desired=3))
+    since = {name: one.since for name, one in machine.change().backends.items()}
+    assert {"web1": 400.0, "web2": machine.now, "web3": machine.now} == since
+    machine.publish()
+    machine.wait(1)
+    machine.take(Closed(machine.now))
+    machine.publish()
+    machine.look(dict.fromkeys(machine.phases(), 0))
+    assert {machine.now} == {one.since for one in machine.change().backends.values()}
