@@ -70,11 +70,11 @@ def up(config: Config = None, proxy: Proxy = None) -> None:
     Ctrl-C and `stoker down` stop everything in order; SIGTERM leaves the instances for the next start to adopt.
     With no settings at all it runs a sample app behind http://127.0.0.1:8080.
     """
-    from stoker.configured import configured_or_sample
+    from stoker.configured import choose_proxy, configured_or_sample
     from stoker.up import run_up
 
     if proxy is not None:
-        os.environ["STOKER_PROXY__KIND"] = proxy  # so that children read the same
+        choose_proxy(proxy)
     settings = configured_or_sample(config)
     _say(f"fleet {settings.fleet}, app {settings.app}")
     run_up(settings, config, _say)
@@ -329,8 +329,10 @@ def demo(
     Real proxy, real store, real instances, on this machine; the load climbs and falls. Nothing is left behind.
     Exit code 1 if any request failed or the fleet did not follow.
     """
+    from stoker.configured import check_proxy
     from stoker.demo.run import run_demo
 
+    check_proxy(proxy)
     raise typer.Exit(run_demo(actuator, seconds, proxy))
 
 

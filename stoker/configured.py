@@ -6,11 +6,13 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 from fleet.errors import SettingsError
-from fleet.settings import DEFAULT_FILE, Settings, load
+from fleet.settings import DEFAULT_FILE, ProxySettings, Settings, load
 
+PROXIES = get_args(ProxySettings.model_fields["kind"].annotation)
 APP = Path(__file__).resolve().parent / "demo" / "app.py"
 
 
@@ -43,6 +45,18 @@ def sample_command() -> list[str]:
 def sample_variables() -> dict[str, str]:
     """The environment that makes an unconfigured fleet run the sample app."""
     return {"STOKER_ACTUATOR__KIND": "process", "STOKER_INSTANCE__COMMAND": json.dumps(sample_command())}
+
+
+def choose_proxy(kind: str) -> None:
+    """Take this data plane instead of what is configured, here and in children. Raises SettingsError."""
+    check_proxy(kind)
+    os.environ["STOKER_PROXY__KIND"] = kind
+
+
+def check_proxy(kind: str) -> None:
+    """Raises SettingsError where there is no such data plane."""
+    if kind not in PROXIES:
+        raise SettingsError(f"--proxy: must be {' or '.join(PROXIES)}, was {kind!r}")
 
 
 def _refuse_password(url: str) -> None:

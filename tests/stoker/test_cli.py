@@ -155,3 +155,10 @@ def test_a_state_folder_that_cannot_be_is_refused_in_one_line(tmp_path: Path) ->
     (tmp_path / "file").touch()
     result = stoker(tmp_path, "up", STOKER_STATE_DIR=str(tmp_path / "file"))
     assert (1, f"stoker: {tmp_path / 'file' / 'stoker'}: Not a directory\n") == (result.returncode, result.stderr)
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_data_plane_that_there_is_not_is_refused_by_the_name_of_its_option(tmp_path: Path, command: str) -> None:
+    result = stoker(tmp_path, command, "--proxy", "nonsense")
+    expected = "stoker: --proxy: must be mitmproxy or haproxy, was 'nonsense'\n"
+    assert (2, expected) == (result.returncode, result.stderr)
