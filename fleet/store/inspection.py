@@ -40,6 +40,7 @@ class Server:
     memory_used: int
     time_s: float | None
     refused: tuple[str, ...]
+    product: str = "Redis"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Inspection:
             policy, limit = text(about.get("maxmemory_policy", "")), int(about.get("maxmemory", 0))
             return Server(
                 shown=self.address.shown,
-                version=text(about.get("redis_version", "")),
+                version=text(about.get("valkey_version") or about.get("redis_version", "")),
                 role=text(about.get("role", "")),
                 encrypted="ssl_ca_certs" in options,
                 local="path" in options or str(options.get("host", "")).startswith(LOCAL),
@@ -70,6 +71,7 @@ class Inspection:
                 memory_used=int(about.get("used_memory", 0)),
                 time_s=self._time(),
                 refused=self._refused(),
+                product="Valkey" if "valkey_version" in about else "Redis",  # Valkey's redis_version is what it can do
             )
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ def _version(server: Server) -> Finding:
         )
     if known < OLDEST:
         return wrong("redis version", f"{server.version} is too old", "use Redis 6.2 or newer, or Valkey")
-    return ok("redis version", server.version)
+    return ok("redis version", f"{server.product} {server.version}")
 
 
 def _role(server: Server) -> Finding:

@@ -12,7 +12,7 @@ from fleet.embedded import server_binary
 from fleet.settings import Settings, load
 from fleet.store.inspection import Server
 from fleet.store.opening import open_inspection
-from stoker.doctor.finding import Grade
+from stoker.doctor.finding import Grade, ok
 from stoker.doctor.redis_server import check_redis, judged
 from tests.valkey import free_port, serving
 
@@ -39,7 +39,9 @@ GOOD = Server(
 def found(**values: Any) -> dict[str, tuple[Grade, str]]:
     findings = judged(replace(GOOD, **values), 1000.0, own=False)
     assert all(bool(one.remedy) == (one.grade in {Grade.NOTE, Grade.WRONG}) for one in findings)
-    return {one.subject: (one.grade, one.text) for one in findings if one.grade is not Grade.OK}
+    return {one.subject: (one.grade, one.text) for one in findings if one.grade is not Grade.OKdef test_a_valkey_is_told_by_its_own_version() -> None:
+    findings = judged(replace(GOOD, version="9.1.2", product="Valkey"), 1000.0, own=False)
+    assert ok("redis version", "Valkey 9.1.2") == findings[0]
 
 
 def test_of_a_good_server_nothing_is_wrong() -> None:
