@@ -39,7 +39,10 @@ GOOD = Server(
 def found(**values: Any) -> dict[str, tuple[Grade, str]]:
     findings = judged(replace(GOOD, **values), 1000.0, own=False)
     assert all(bool(one.remedy) == (one.grade in {Grade.NOTE, Grade.WRONG}) for one in findings)
-    return {one.subject: (one.grade, one.text) for one in findings if one.grade is not Grade.OKdef test_a_valkey_is_told_by_its_own_version() -> None:
+    return {one.subject: (one.grade, one.text) for one in findings if one.grade is not Grade.OK}
+
+
+def test_a_valkey_is_told_by_its_own_version() -> None:
     findings = judged(replace(GOOD, version="9.1.2", product="Valkey"), 1000.0, own=False)
     assert ok("redis version", "Valkey 9.1.2") == findings[0]
 
