@@ -76,6 +76,19 @@ class Deploying:
         backends = snapshot.backends.values() if snapshot else ()
         return {one.name: one.spec for one in backends if one.phase is Phase.SERVING}
 
+    def images(self, engine: Engine) -> list[str]:
+        """The ids of what the serving ones really run."""
+        return [str(engine.client.containers.get(name).attrs["Image"]) for name in self.serving()]
+
+    def replace(self, engine: Engine) -> None:
+        """Kill what serves, and wait until as many others do."""
+        before, seen = self.serving(), self.desk.history("", wait_s=0.0)[-1][0]
+        for name in before:
+            engine.client.containers.get(name).remove(force=True)
+        while len(self.serving().keys() - before.keys()) < len(before):
+            news = self.desk.history(seen, wait_s=1.0)
+            seen = news[-1][0] if news else seen
+
     def under_load(self, work: Callable[[], None]) -> None:
         """Do it while requests go on; those that failed are in `load.failed`."""
         asyncio.run(self._under_load(work))

@@ -69,3 +69,26 @@ def test_by_plays_a_good_image_and_a_broken_one_are_deployed_as_by_the_engine(en
         fleet.under_load(deploys)
         assert {} == fleet.load.faults
         assert fleet.fewest == 1
+
+
+def test_a_tag_that_moves_changes_no_instance_until_it_is_deployed(engine: Engine) -> None:
+    docker = f'kind = "docker"\ndocker_host = "{engine.address}"'
+    with (
+        images(engine, moving=SERVE, two=SERVE) as made,
+        deploying(engine, made["moving"], "mitmproxy", 1, docker) as fleet,
+    ):
+        first, second = (engine.client.images.get(tag) for tag in (made["moving"], made["two"]))
+        second.tag(made["moving"])
+        fleet.replace(engine)
+        assert [first.id] == fleet.images(engine)
+        assert ["asked", "begun", "proven", "done"] == fleet.deploy().words
+        assert [second.id] == fleet.images(engine)
+        assert ["asked", "done"] == fleet.deploy().words
+
+
+def test_by_plays_a_deploy_of_what_the_settings_name_replaces_nothing(engine: Engine, tmp_path: Path) -> None:
+    ansible = f'kind = "ansible"\ninventory = "{inventory(engine, tmp_path)}"'
+    with images(engine, one=SERVE) as made, deploying(engine, made["one"], "mitmproxy", 1, ansible) as fleet:
+        first = fleet.serving()
+        assert ["asked", "done"] == fleet.deploy().words
+        assert first == fleet.serving()
