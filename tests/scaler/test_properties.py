@@ -157,18 +157,20 @@ HISTORIES = st.lists(
     st.tuples(st.integers(0, len(MENU) - 1), st.integers(0, 999), st.integers(0, 999)), min_size=50, max_size=250
 )
 POLICIES = st.builds(
-    lambda low, more, surge, kind: Policy(
+    lambda low, more, surge, kind, image: Policy(
         APP,
         SPEC,
         PolicySettings(
             kind=kind, min=low, max=max(1, low + more), stable_window_s=8.0, panic_window_s=2.0, stabilisation_s=8.0
         ),
         LifeSettings(surge=surge, start_timeout_s=20.0, drain_timeout_s=8.0, stop_timeout_s=15.0, backoff_max_s=8.0),
+        image=image,
     ),
     st.integers(0, 3),
     st.integers(0, 6),
     st.integers(0, 2),
     st.sampled_from(["target", "threshold"]),
+    st.sampled_from(["", "v1"]),
 )
 
 
@@ -233,7 +235,8 @@ def courses(draw: st.DrawFn) -> Course:
 @examples(25)
 @given(courses())
 def test_whatever_goes_wrong_the_fleet_converges_once_it_stops(course: Course) -> None:
-    policy = Policy(APP, SPEC, PolicySettings(max=12, stabilisation_s=30.0), LifeSettings(backoff_max_s=30.0))
+    sizes, life = PolicySettings(max=12, stabilisation_s=30.0), LifeSettings(backoff_max_s=30.0)
+    policy = Policy(APP, SPEC, sizes, life, image="v1")
     world, started = Simulation(policy, course), list[str]()
 
     def note(event: Event, taken: Step) -> None:
