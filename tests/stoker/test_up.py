@@ -73,7 +73,7 @@ class TestLive:
         assert shop.up is not None
         assert 0 == shop.up.wait()
         assert [] == [process for process in processes if process.alive]
-        assert {"logs", "mitmproxy", "shop.definitions", "snapshots", "up.lock", "valkey"} >= {
+        assert {"logs", "mitmproxy", "shop.definitions", "shop.scaler.lock", "snapshots", "up.lock", "valkey"} >= {
             path.name for path in (shop.folder / shop.name).iterdir() if not path.name.endswith(".trace")
         }
 
