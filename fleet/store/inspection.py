@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import redis
 
@@ -13,10 +13,7 @@ from fleet.store.address import Address
 from fleet.store.connection import close, reaching
 from fleet.store.fields import text
 from fleet.store.keys import Keys
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+from fleet.store.rights import Role, refused
 
 LOCAL = ("localhost", "127.", "::1", "[::1]")
 
@@ -25,7 +22,7 @@ LOCAL = ("localhost", "127.", "::1", "[::1]")
 class Server:
     """What was found. `persistent`, and `time_s` are None where this user may not ask.
 
-    `refused` are the commands that this user may not give on the fleet's keys and channels.
+    `refused` is by role what it needs and this user may not.
     """
 
     shown: str
@@ -39,7 +36,7 @@ class Server:
     memory_limit: int
     memory_used: int
     time_s: float | None
-    refused: tuple[str, ...]
+    refused: Mapping[Role, tuple[str, ...]]
     product: str = "Redis"
 
 
@@ -70,7 +67,7 @@ class Inspection:
                 memory_limit=limit,
                 memory_used=int(about.get("used_memory", 0)),
                 time_s=self._time(),
-                refused=self._refused(),
+                refused=refused(self.client, self.keys),
                 product="Valkey" if "valkey_version" in about else "Redis",  # Valkey's redis_version is what it can do
             )
 
@@ -98,35 +95,3 @@ class Inspection:
             seconds, micros = self.client.time()
             return float(seconds) + micros / 1_000_000
         return None
-
-    def _refused(self) -> tuple[str, ...]:
-        """Give every command that the parts give, on a key that is not there and in a form that changes nothing."""
-        key = self.keys.crash(f"doctor-{secrets.token_hex(8)}")
-        harmless: tuple[tuple[str | int, ...], ...] = (
-            ("GET", key),
-            ("SET", key, "", "XX"),
-            ("PTTL", key),
-            ("DEL", key),
-            ("EXPIRE", key, 1),
-            ("HGETALL", key),
-            ("HDEL", key, "x"),
-            ("ZRANGE", key, 0, -1),
-            ("ZADD", key, "XX", 1, "x"),
-            ("ZREM", key, "x"),
-            ("XADD", key, "NOMKSTREAM", "*", "x", "x"),
-            ("XREAD", "COUNT", 1, "STREAMS", key, "0-0"),
-            ("XREVRANGE", key, "+", "-", "COUNT", 1),
-            ("TYPE", key),
-            ("TIME",),
-            ("EVALSHA", "0" * 40, 1, key),
-            ("PUBLISH", f"{self.keys.wake}-doctor", ""),
-        )
-        pipeline = self.client.pipeline(transaction=False)
-        for command in harmless:
-            pipeline.execute_command(*command)
-        replies = pipeline.execute(raise_on_error=False)
-        return tuple(
-            str(command[0])
-            for command, reply in zip(harmless, replies, strict=True)
-            if isinstance(reply, redis.exceptions.NoPermissionError)
-        )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fleet.embedded import running_url
 from fleet.errors import SettingsError, StoreUnavailableError
 from fleet.store.opening import open_inspection
+from fleet.store.rights import Role, held
 from stoker.doctor.finding import Finding, note, ok, skipped, wrong
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ OLDEST = (6, 2)
 SKEW_S = 2.0
 FULL = 0.9
 MEGABYTE = 1_000_000
+SHOWN = 5
 
 
 def check_redis(settings: Settings, now: Callable[[], float]) -> list[Finding]:
@@ -108,11 +110,26 @@ def _clock(server: Server, now: float) -> Finding:
 
 
 def _rights(server: Server) -> Finding:
-    if server.refused:
-        words = " ".join(f"+{name.lower()}" for name in server.refused)
-        text = f"this user may not give {', '.join(server.refused)} on the fleet's keys"
-        return wrong("redis rights", text, f"ACL SETUSER <user> {words} ~<fleet>:* &<fleet>:*")
-    return ok("redis rights", "every command that the parts give is allowed")
+    """Judged by the role that the user was made for, so that nobody gives a least-rights user more than it needs."""
+    subject, roles = "redis rights", held(server.refused)
+    everything, names = roles == tuple(Role), " and ".join(roles)
+    lacking = list(dict.fromkeys(need for role in roles for need in server.refused[role]))
+    told = ", ".join(lacking[:SHOWN]) + (f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else "")
+    if everything and lacking:
+        return wrong(subject, f"this user may not give {told}", f"ACL SETUSER <user> {_allowed(lacking)}")
+    if lacking:
+        users = " and ".join(f"stoker-{role}" for role in roles)
+        remedy = f"allow it what {users} may in example/redis.acl, and no more"
+        return wrong(subject, f"a user for {names}, which may not give {told}", remedy)
+    if everything:
+        return ok(subject, "every command that the parts give is allowed")
+    return ok(subject, f"a user for {names}, which may do all that it needs to")
+
+
+def _allowed(lacking: list[str]) -> str:
+    """How a user that may do everything else is given these."""
+    commands = dict.fromkeys(f"+{need.split()[0].lower()}" for need in lacking)
+    return f"{' '.join(commands)} ~<fleet>:* &<fleet>:*"
 
 
 def _tls(server: Server) -> Finding:

@@ -12,7 +12,8 @@ from fleet.embedded import server_binary
 from fleet.settings import Settings, load
 from fleet.store.inspection import Server
 from fleet.store.opening import open_inspection
-from stoker.doctor.finding import Grade, ok
+from fleet.store.rights import OWN, Role
+from stoker.doctor.finding import Grade, ok, wrong
 from stoker.doctor.redis_server import check_redis, judged
 from tests.valkey import free_port, serving
 
@@ -32,7 +33,7 @@ GOOD = Server(
     memory_limit=100,
     memory_used=50,
     time_s=1000.0,
-    refused=(),
+    refused=dict.fromkeys(Role, ()),
 )
 
 
@@ -66,7 +67,7 @@ def test_of_a_good_server_nothing_is_wrong() -> None:
         ({"policy": ""}, "redis eviction", Grade.NOTE),
         ({"time_s": 1010.0}, "redis clock", Grade.NOTE),
         ({"time_s": None}, "redis clock", Grade.WRONG),
-        ({"refused": ("EVALSHA",)}, "redis rights", Grade.WRONG),
+        ({"refused": dict.fromkeys(Role, ("EVALSHA",))}, "redis rights", Grade.WRONG),
         ({"encrypted": False}, "redis tls", Grade.NOTE),
     ],
 )
@@ -80,6 +81,31 @@ def test_without_a_limit_no_policy_evicts() -> None:
 
 def test_a_server_of_this_machine_needs_no_encryption() -> None:
     assert {} == found(encrypted=False, local=True)
+
+
+@pytest.mark.parametrize(
+    ("roles", "user"),
+    [
+        ({Role.SCALER}, "scaler"),
+        ({Role.SCALER, Role.PROXY}, "scaler and proxy"),
+        ({Role.WEBHOOKS}, "webhooks"),
+        ({Role.OPERATOR}, "operator"),
+        (set[Role](), "reader"),
+    ],
+)
+def test_a_user_is_judged_by_the_role_that_it_was_made_for(roles: set[Role], user: str) -> None:
+    own = {**OWN, Role.OPERATOR: "XADD orders", Role.READER: ""}
+    refused = {role: () if role in roles or not own[role] else (own[role], "EVALSHA x") for role in Role}
+    rights = judged(replace(GOOD, refused=refused), 1000.0, own=False)[-2]
+    assert ok("redis rights", f"a user for {user}, which may do all that it needs to") == rights
+
+
+def test_what_a_role_lacks_is_told_with_where_its_rights_stand() -> None:
+    needs = tuple(f"HSET {number}" for number in range(7))
+    refused = {**dict.fromkeys(Role, ("XADD orders", *OWN.values())), Role.PROXY: needs}
+    rights = judged(replace(GOOD, refused=refused), 1000.0, own=False)[-2]
+    told = "a user for proxy, which may not give HSET 0, HSET 1, HSET 2, HSET 3, HSET 4 and 2 more"
+    assert wrong("redis rights", told, "allow it what stoker-proxy may in example/redis.acl, and no more") == rights
 
 
 def test_a_real_server_is_judged_and_nothing_is_written(store_settings: Settings) -> None:
@@ -100,7 +126,8 @@ def test_a_user_with_too_few_rights_and_a_server_with_a_bad_policy_are_told(tmp_
     with serving([*argv, *limits, *poor], port):
         url = f"redis://poor:a-long-password@127.0.0.1:{port}"
         told = {one.subject: one for one in check_redis(load(None, redis_url=url), Clock().now)}
-    assert "this user may not give EVALSHA, PUBLISH on the fleet's keys" == told["redis rights"].text
+    lacking = "EVALSHA proxy:*, PUBLISH changes, PUBLISH wake, EVALSHA webhooks"
+    assert f"this user may not give {lacking}" == told["redis rights"].text
     assert "ACL SETUSER <user> +evalsha +publish ~<fleet>:* &<fleet>:*" == told["redis rights"].remedy
     assert {"redis rights": Grade.WRONG, "redis eviction": Grade.WRONG, "redis persistence": Grade.NOTE} == {
         one.subject: one.grade for one in told.values() if one.grade is not Grade.OK
