@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@tests/provision
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/chaos $(ARGS)
+	@$(BIN)/python -m pytest -n 5 --dist worksteal --ignore tests/chaos $(ARGS)
 
 # 200 simulated hours of faults, then one short live run, which needs the machine for itself.
 test-chaos: $(VENV)/.installed-dev

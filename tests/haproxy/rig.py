@@ -189,9 +189,10 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    valkey: EmbeddedValkey, fleet: str, binary: str, *, policy_max: int = 10, hold_s: float = 30.0, **overrides: object
+    valkey: EmbeddedValkey, fleet: str, binary: str, *, policy_max: int = 10, **overrides: object
 ) -> AsyncIterator[Rig]:
     """Everything runs when the block is entered, and nothing when it is left."""
+    hold_s = overrides.pop("hold_s", 30.0)
     with folder() as path:
         config = path / "stoker.toml"
         lines = [

@@ -24,11 +24,10 @@ pytestmark = pytest.mark.live
 
 @asynccontextmanager
 async def one_backend(plane: Proxy) -> AsyncIterator[tuple[Backend, Client, ProxyReading]]:
-    """A new backend that serves alone, a connection, and the counters before."""
-    before = await plane.idle()
+    """A new backend that serves alone, a connection, and the counters before, told with what is applied."""
     async with backend("production1") as one, client(plane.port) as connection:
         await plane.serve(one)
-        yield one, connection, before
+        yield one, connection, await plane.idle()
 
 
 async def ended(plane: Proxy, before: ProxyReading) -> tuple[int, int, int]:
