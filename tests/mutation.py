@@ -46,13 +46,15 @@ TESTS = (
     "test_policy",
     "test_transitions",
     "test_rollout",
+    "test_reconcile_releases",
+    "test_pinning",
     "test_canary",
 )
 TARGETS = {
     "scaler/policy.py": ("test_policy", "test_sizing"),
     "scaler/machine.py": ("test_machine", "test_term", "test_reconcile"),
     "scaler/transitions.py": ("test_transitions",),
-    "scaler/reconcile.py": ("test_reconcile", "test_machine", "test_health"),
+    "scaler/reconcile.py": ("test_reconcile", "test_reconcile_releases", "test_machine", "test_health"),
     "scaler/sizing.py": ("test_sizing", "test_machine", "test_reconcile"),
     "scaler/health.py": ("test_health", "test_refusals", "test_backoff"),
     "scaler/term.py": ("test_term", "test_term_losses", "test_term_numbers", "test_machine"),

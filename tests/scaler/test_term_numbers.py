@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from fleet.backend import Phase
+from fleet.registry import Memory
+from fleet.release import Release, Releases, Rollout
 from scaler.messages import Deposed
-from tests.scaler.builders import EMPTY, Machine, found, policy, reading, remembered, serving
-
-if TYPE_CHECKING:
-    from fleet.registry import Memory
+from tests.scaler.builders import EMPTY, Machine, found, listed, policy, reading, remembered, serving, snapshot
 
 BOTH = ("local", "b")
 
@@ -48,12 +46,17 @@ def test_a_newer_registry_is_where_the_time_begins_and_our_clock_then_says_nothi
     assert 9 + 3000 == behind(64_000, remembered(generation=60_000), 100.0)
 
 
-def test_who_knows_nothing_reckons_from_the_days_begin() -> None:
+def test_our_clock_counts_where_the_registry_is_the_one_that_we_published() -> None:
+    assert 9 + 6000 == behind(50_001, remembered(generation=50_000), 10.0)
+
+
+@pytest.mark.parametrize(("today_ms", "expected"), [(3999, 2000), (4000, 3000)])
+def test_who_knows_nothing_reckons_from_the_days_begin(today_ms: int, expected: int) -> None:
     machine = Machine(policy(min=0))
     machine.tick(reading(generation=5))
-    machine.elect(token=10 * 86_400_000 + 4000)
+    machine.elect(token=10 * 86_400_000 + today_ms)
     machine.adopt(memory=EMPTY)
-    assert 3000 == machine.state.serial
+    assert expected == machine.state.serial
 
 
 def test_no_number_is_left_out_where_the_registry_tells_everything_though_a_host_is_silent() -> None:
@@ -68,6 +71,25 @@ def test_numbers_are_left_out_where_only_a_silent_host_could_tell_them() -> None
     machine.elect()
     machine.adopt(memory=EMPTY, hosts=BOTH, answered=("local",))
     assert 1000 == machine.state.serial
+
+
+def test_numbers_are_left_out_where_the_registry_was_read_in_part_and_a_host_is_silent() -> None:
+    machine = serving(1)
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.elect(token=2)
+    partly = replace(snapshot(listed("web1"), generation=machine.generation), faults=("web2: not JSON",))
+    machine.adopt(found("web1"), memory=Memory(partly, serial=1, desired=1), hosts=BOTH, answered=("local",))
+    assert 1001 == machine.state.serial
+
+
+def test_an_empty_memory_is_not_enough_where_no_host_answers() -> None:
+    machine = Machine(policy(min=0))
+    machine.lead()
+    machine.tick(reading(generation=machine.generation))
+    machine.take(Deposed(machine.now, "wiped"))
+    machine.elect(token=2)
+    machine.adopt(memory=EMPTY, answered=())
+    assert not machine.state.adopted
 
 
 def test_our_own_memory_is_enough_where_the_store_is_empty_and_no_host_answers() -> None:
@@ -110,3 +132,57 @@ def test_what_an_old_registry_calls_stopping_and_does_not_run_need_not_drain() -
     machine.elect()
     machine.adopt(found("web1", running=False), memory=remembered(web1=Phase.STOPPING))
     assert "stopping" == machine.phases()["web1"]
+
+
+@pytest.mark.parametrize(("settled_in_s", "missed"), [(0.0, False), (4.0, True)])
+def test_proxies_that_vanished_are_missed_where_the_store_may_have_been_lost_before_the_lease(
+    settled_in_s: float, missed: bool
+) -> None:
+    machine = serving(1)
+    machine.tick(reading("h"), reading("m"))
+    machine.tick(reading("m"))
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.elect(token=2, settled_in_s=settled_in_s)
+    machine.wait(settled_in_s)
+    machine.tick(reading("m"))
+    machine.adopt(found("web1"), memory=remembered("web1", generation=machine.generation))
+    assert missed == ("h" in machine.state.proxies)
+
+
+CONFIGURED = Release("spec1")
+OURS = Releases(Release("spec2", "shop:2"), configured=CONFIGURED)
+THEIRS = Releases(Release("spec3", "shop:3"), configured=CONFIGURED)
+
+
+@pytest.mark.parametrize(
+    ("generation", "own", "stored", "expected"),
+    [
+        (10, OURS, THEIRS, OURS),
+        (10, None, THEIRS, THEIRS),
+        (12, OURS, THEIRS, THEIRS),
+        (12, OURS, None, OURS),
+    ],
+)
+def test_of_two_memories_of_releases_the_newer_wins_and_any_is_better_than_none(
+    generation: int, own: Releases | None, stored: Releases | None, expected: Releases
+) -> None:
+    machine = Machine(policy(min=0))
+    machine.state = replace(machine.state, generation=11, releases=own)
+    machine.elect()
+    machine.adopt(memory=Memory(snapshot(generation=generation), releases=stored))
+    assert machine.state.releases is not None
+    assert expected.current == machine.state.releases.current
+
+
+@pytest.mark.parametrize(("phase", "ending"), [(Phase.SERVING, "failed"), (Phase.DRAINING, "begun")])
+def test_a_deploy_whose_instance_has_ended_meanwhile_has_failed(phase: Phase, ending: str) -> None:
+    releases = Releases(CONFIGURED, configured=CONFIGURED, rollout=Rollout(OURS.current, CONFIGURED))
+    listing = snapshot(listed("web1"), listed("web2", phase, spec="spec2"))
+    machine = Machine()
+    machine.lead(
+        found("web1"),
+        found("web2", spec="spec2", running=False, exit_code=1),
+        memory=Memory(listing, serial=2, desired=1, releases=releases),
+    )
+    assert machine.state.releases is not None
+    assert (ending == "begun") == (machine.state.releases.rollout is not None)
