@@ -167,7 +167,8 @@ class Stage:
         if "ANSIBLE_HOST_KEY_CHECKING" not in os.environ:
             del config.env["ANSIBLE_HOST_KEY_CHECKING"]  # the runner switches it off; that is the user's to say
         ours = {key: value for key, value in config.env.items() if not key.startswith("STOKER_")}
-        config.env = TUNING | ours
+        # Ansible's own temporary files, modules with their arguments among them, outlive a play that is killed.
+        config.env = TUNING | {"ANSIBLE_LOCAL_TEMP": str(private / "tmp")} | ours
         return config
 
     @contextmanager
