@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fleet.backend import Phase
-from fleet.registry import Memory, Order, OrderKind
+from fleet.registry import Detail, Memory, Order, OrderKind, Sighting
 from fleet.release import Canary, Release, Releases, Rollout
-from scaler.messages import Ordered, StartFailed
+from scaler.messages import Ordered, StartFailed, Tick
 from tests.scaler.builders import SPEC, Machine, found, listed, policy, reading, serving, snapshot
 
 OLD, NEW = Release(SPEC), Release("spec2", "shop:2")
@@ -36,12 +36,12 @@ def leaving(machine: Machine) -> list[str]:
 
 @pytest.mark.parametrize(
     ("desired", "expected"),
-    [(3, ["web4", "web7"]), (1, ["web3", "web4", "web5", "web6", "web7"]), (6, [])],
+    [(4, ["web5"]), (3, ["web4", "web5", "web8"]), (1, ["web4", "web5", "web6", "web7", "web8"]), (7, [])],
 )
 def test_what_does_not_serve_yet_goes_newest_first_and_the_outdated_helps_until_enough_serve(
     desired: int, expected: list[str]
 ) -> None:
-    groups = [(1, NEW, Phase.SERVING), (1, OLD, Phase.SERVING), (2, OLD, Phase.WARMING), (3, NEW, Phase.WARMING)]
+    groups = [(1, NEW, Phase.SERVING), (2, OLD, Phase.SERVING), (2, OLD, Phase.WARMING), (3, NEW, Phase.WARMING)]
     assert expected == leaving(taken_over(PROVEN, desired, *groups))
 
 
@@ -88,7 +88,7 @@ def test_a_canary_waits_for_room() -> None:
     machine.tick(silent=("p",))  # so that nothing is scaled down
     scaled(machine, 4)
     machine.tick(silent=("p",))
-    assert [] == machine.started()
+    assert ["serving"] * 5 == list(machine.phases().values())
 
 
 def test_a_canary_is_neither_counted_nor_chosen_when_others_go() -> None:
@@ -102,5 +102,5 @@ def test_a_canary_is_neither_counted_nor_chosen_when_others_go() -> None:
 def test_one_of_which_no_proxy_tells_is_as_idle_as_one_with_nothing_in_flight() -> None:
     machine = serving(2)
     scaled(machine, 1)
-    machine.look({"web2": 0})
+    machine.take(Tick(machine.now, Sighting((reading(),), detail=Detail({"web2": 0})), machine.now))
     assert ["web2"] == leaving(machine)
