@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -115,11 +116,19 @@ async def said(port: int, *pieces: bytes, silent_s: float = SILENT_S) -> bytes:
     return answer
 
 
+def _whole(answer: bytes) -> bool:
+    """Whether an answer is there up to its last byte; of a length that nobody named its head is enough."""
+    head, end, body = answer.rpartition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
+    return bool(end) and (not length or len(body) >= int(length[1]))
+
+
 async def _until_quiet(reader: asyncio.StreamReader, silent_s: float) -> bytes:
     answer = b""
     while True:
         try:
-            async with asyncio.timeout(SETTLED_S if answer else silent_s):
+            # A head alone is no answer yet: a proxy that is busy may send what belongs to it much later.
+            async with asyncio.timeout(SETTLED_S if _whole(answer) else silent_s):
                 piece = await reader.read(65_536)
         except (TimeoutError, ConnectionError):
             return answer
