@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ PROC = Path("/proc")
 ENDING_TRIES = 50
 ENDING_STEP_S = 0.05
 
+# A test that may take this long, by its own mark, is begun early.
+LONG_S = 60
+
 LEFT = pytest.StashKey[list[str]]()
 
 
@@ -26,6 +30,27 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ[MARK] = uuid.uuid4().hex
     config.stash[LEFT] = []
+    # A machine that is busy makes any example slow now and then.
+    hypothesis.settings.register_profile("any machine", deadline=None)
+    hypothesis.settings.load_profile("any machine")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers each begins with its share of the long tests, so that none is alone with one at the end.
+
+    `--dist worksteal` gives each worker as many tests as the next, in the order in which they were collected.
+    """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [item for item in items if (mark := item.get_closest_marker("timeout")) and mark.args[0] >= LONG_S]
+    begun = set(long)
+    short = [item for item in items if item not in begun]
+    items.clear()
+    for number in range(workers):
+        mine = long[number::workers]
+        rest = (len(long) + len(short)) * (number + 1) // workers - len(items) - len(mine)
+        items += mine + short[:rest]
+        del short[:rest]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from functools import cache
 from typing import TYPE_CHECKING
 
 import h2.config  # type: ignore[import-untyped]
@@ -30,11 +31,7 @@ async def status_of(
     silent_s: float = SILENT_S,
 ) -> int | None:
     """The answer's status; None where the server resets the stream, ends the connection or says nothing."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="app.example")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=_http2(), server_hostname="app.example")
     wire = h2.connection.H2Connection(
         h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
     )
@@ -49,6 +46,15 @@ async def status_of(
         return await _status(wire, reader, silent_s)
     finally:
         writer.transport.abort()
+
+
+@cache
+def _http2() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    return context
 
 
 async def _status(wire: h2.connection.H2Connection, reader: asyncio.StreamReader, silent_s: float) -> int | None:

@@ -48,6 +48,7 @@ def test_a_good_image_a_broken_one_and_a_rollback_lose_no_request(engine: Engine
         assert fleet.fewest == 2
 
 
+@pytest.mark.plays
 def test_by_plays_a_good_image_and_a_broken_one_are_deployed_as_by_the_engine(engine: Engine, tmp_path: Path) -> None:
     ansible = f'kind = "ansible"\ninventory = "{inventory(engine, tmp_path)}"'
     with (
@@ -86,6 +87,7 @@ def test_a_tag_that_moves_changes_no_instance_until_it_is_deployed(engine: Engin
         assert ["asked", "done"] == fleet.deploy().words
 
 
+@pytest.mark.plays
 def test_by_plays_a_deploy_of_what_the_settings_name_replaces_nothing(engine: Engine, tmp_path: Path) -> None:
     ansible = f'kind = "ansible"\ninventory = "{inventory(engine, tmp_path)}"'
     with images(engine, one=SERVE) as made, deploying(engine, made["one"], "mitmproxy", 1, ansible) as fleet:
