@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
 
 from tests.chaos.live.breaks import agent, clock, disk, reboot
+from tests.chaos.live.engine import DOCKERD, hung
 from tests.chaos.live.failover import failover
 from tests.chaos.live.garbage import garbage
 from tests.chaos.live.hung import mute, noack, outage
 from tests.chaos.live.outages import away, wiped
 from tests.chaos.live.phases import phases
+from tests.chaos.live.proxies import killed, late, scalers
 from tests.chaos.live.server import FAKETIME
 from tests.chaos.live.sleepers import sleepers
 from tests.chaos.live.soak import soak
@@ -81,6 +84,24 @@ async def test_clocks_that_step_by_an_hour_change_nothing() -> None:
 
 async def test_a_full_disk_ends_nothing() -> None:
     assert [] == (await disk()).broken
+
+
+async def test_an_engine_that_hangs_and_one_that_is_killed_end_nothing_that_serves() -> None:
+    if DOCKERD is None or os.getuid() != 0:
+        pytest.skip("no container engine can be started (Debian package docker.io, as root)")
+    assert [] == (await hung(12.0)).broken
+
+
+async def test_proxies_that_start_during_a_drain_never_send_to_what_drains() -> None:
+    assert [] == (await late()).broken
+
+
+async def test_killed_proxies_do_not_make_the_rate_jump() -> None:
+    assert [] == (await killed(kills=4)).broken
+
+
+async def test_of_three_scalers_one_acts_and_another_goes_on_with_what_a_killed_one_began() -> None:
+    assert [] == (await scalers(rounds=2)).broken
 
 
 async def test_garbage_in_the_keys_ends_nothing() -> None:

@@ -10,35 +10,18 @@ import contextlib
 import os
 import sys
 import time
-from collections import Counter
 from random import Random
-from typing import TYPE_CHECKING
 
-from tests.chaos.live.accounts import Accounts
 from tests.chaos.live.directed import Found, alone, loaded, order
 from tests.chaos.live.faults import Faults
 from tests.chaos.live.part import until
-from tests.chaos.live.records import read_records
 from tests.chaos.live.stage import Stage, stage
-
-if TYPE_CHECKING:
-    from tests.chaos.live.load import Load
 
 WHOLE_S = 15.0
 
 
 def _faults(made: Stage) -> Faults:
     return Faults(made, Random(1))  # noqa: S311  # repeatable on purpose
-
-
-def _accounted(found: Found, made: Stage, faults: Faults, loads: list[Load]) -> None:
-    accounts = Accounts(made, faults, read_records(made.record))
-    failed = [one for load in loads for one in load.failed]
-    why = Counter(accounts.why(one) or "without a reason" for one in failed)
-    lost = [one for one in failed if accounts.why(one) is None]
-    found.facts.append(f"{sum(len(load.sent) for load in loads)} requests, {len(failed)} failed")
-    found.facts += [f"  {count} {reason}" for reason, count in why.items()]
-    found.broken += [f"{one}; {accounts.told(one)}" for one in lost]
 
 
 async def reboot(rps: float = 20.0) -> Found:
@@ -56,7 +39,7 @@ async def reboot(rps: float = 20.0) -> Found:
             )
             found.within("3 others serve after all were killed", took_s, WHOLE_S)
             found.once_and_whole(made)
-        _accounted(found, made, faults, loads)
+        found.accounted(made, faults, loads)
     return found
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fleet.registry import Order, OrderKind
 from fleet.store.opening import open_desk
+from tests.chaos.live.accounts import Accounts
 from tests.chaos.live.load import MIX, Load
 from tests.chaos.live.records import read_records
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
     from stoker.demo.client import Kind
+    from tests.chaos.live.faults import Faults
     from tests.chaos.live.stage import Stage
 
 
@@ -42,11 +45,23 @@ class Found:
         self.facts.append(f"{sum(len(load.sent) for load in loads)} requests, {len(failed)} failed")
         self.broken += failed[:20]
 
+    def accounted(self, made: Stage, faults: Faults, loads: list[Load]) -> None:
+        """Only requests may have failed that were in flight on what was killed, or met a proxy that was down."""
+        accounts = Accounts(made, faults, read_records(made.record))
+        failed = [one for load in loads for one in load.failed]
+        why = Counter(accounts.why(one) or "without a reason" for one in failed)
+        self.facts.append(f"{sum(len(load.sent) for load in loads)} requests, {len(failed)} failed")
+        self.facts += [f"  {count} {reason}" for reason, count in why.items()]
+        self.broken += [f"{one}; {accounts.told(one)}" for one in failed if accounts.why(one) is None]
+
     def once_and_whole(self, made: Stage) -> None:
-        """Nothing was started twice, and what runs is what is listed."""
+        """Nothing was started twice, no request executed twice, and what runs is what is listed."""
         records = read_records(made.record)
         twice = [name for name, record in records.items() if len(record.boots) > 1]
         self.must(not twice, f"started twice: {twice}")
+        begun = Counter(number for record in records.values() for number in record.begun)
+        again = [number for number, times in begun.items() if times > 1]
+        self.must(not again, f"executed twice: requests {again}")
         running, listed = set(made.instances()), set(made.watch.last.backends or ())
         self.must(running == listed, f"running {sorted(running)}, listed {sorted(listed)}")
 

@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from contextlib import asynccontextmanager
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 import docker
 
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+DOCKERD = shutil.which("dockerd", path=PATH)
 HUNG_S = 20.0
 WHOLE_S = 40.0
 KINDS = (Kind.NEW, Kind.KEPT)
@@ -38,8 +41,7 @@ async def engine() -> AsyncIterator[tuple[Part, Engine]]:
     address = f"unix://{folder / 'docker.sock'}"
     words = ["dockerd", "--host", address, "--pidfile", str(folder / "pid"), "--iptables=false", "--ip6tables=false"]
     words += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    part = Part("dockerd", words, {"PATH": path, "HOME": str(folder)}, folder / "log")
+    part = Part("dockerd", words, {"PATH": PATH, "HOME": str(folder)}, folder / "log")
     part.start()
     try:
         await until(lambda: _answers(address), "the engine answers")
@@ -53,6 +55,8 @@ async def engine() -> AsyncIterator[tuple[Part, Engine]]:
     finally:
         part.resume()
         await part.end(signal.SIGTERM)
+        # A dockerd that was killed leaves its data mounted on themselves, and the next one lets them be.
+        await asyncio.to_thread(subprocess.run, ["umount", "--lazy", str(folder / "data")], capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
