@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 from fleet.backend import CAPACITY, LEAVING, Backend, Phase
@@ -57,6 +58,8 @@ class Model:
     _sent: dict[str, float] = field(default_factory=dict)
     _draining_since: dict[str, float] = field(default_factory=dict)
     _knew: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    _losses: list[float] = field(default_factory=list)
+    _lived_at: dict[str, float] = field(default_factory=dict)  # when data was first lost in the life of each scaler
 
     def broken(self, promise: str, what: str) -> BrokenError:
         return BrokenError(promise, self.timeline.now, what)
@@ -64,7 +67,10 @@ class Model:
     def lost(self, knew: Mapping[str, frozenset[str]]) -> None:
         """The store lost data, or went back. `knew` is which proxies each scaler's process knew of at that moment."""
         self.lost_at = self.timeline.now
+        self._losses.append(self.lost_at)
         self._knew = {**self._knew, **knew}
+        for scaler in knew:
+            self._lived_at.setdefault(scaler, self.lost_at)
 
     # What the store did -----------------------------------------------------------------------------------------
 
@@ -146,15 +152,19 @@ class Model:
     def start_sent(self, scaler: str, name: str) -> None:
         self.checked["started"] += 1
         sent_at = self._sent.get(name)
-        if sent_at is not None and (self.lost_at < sent_at or self._could_tell(scaler)):
+        if sent_at is not None and (self.lost_at < sent_at or self._could_tell(scaler, sent_at)):
             raise self.broken("nothing is started twice", f"{name} by {scaler}")
         self._sent[name] = self.timeline.now
         if self._late(scaler) and name in self.registry and self.writer and self.writer.scaler != scaler:
             raise self.broken("a late scaler is harmless", f"{scaler} started {name}, which {self.writer.scaler} has")
 
-    def _could_tell(self, scaler: str) -> bool:
-        """Whether it lived when data was lost, so that what it remembers and the time since say what to leave out."""
-        return scaler in self._knew and not self.clock_went_back
+    def _could_tell(self, scaler: str, sent_at: float) -> bool:
+        """Whether it lived when that was first lost, so that by what it remembers it knows what to leave out.
+
+        To have lived at a later loss does not help: by then nobody knew of what the first one took.
+        """
+        first = next(at for at in self._losses if at >= sent_at)
+        return self._lived_at.get(scaler, inf) <= first and not self.clock_went_back
 
     def stop_sent(self, scaler: str, container: Container) -> None:
         self.checked["stopped"] += 1
