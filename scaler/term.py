@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from scaler.turn import Turn
 
 
-# A name is used once, ever. Where the numbers given out lately are not known, so many are left out for each half of a
-# lease's time since the last that is known: others may have left numbers out too, and a take-over needs a lease's time.
+# A name is used once, ever. Where the numbers given out lately are not known, so many ms of a token stand for one:
+# tokens are times that never go back, so terms do not meet in what they give out, whatever each of them remembers.
+NUMBER_MS = 10
+# At least so many are left out, should the server's clock have gone back.
 LOST_NUMBERS = 1000
-HALF_LEASE_MS = 2000
-DAY_MS = 86_400_000
 
 
 def take_term(turn: Turn, event: Elected | Deposed | Refused | Adopted) -> None:
@@ -88,7 +88,7 @@ def _adopted(turn: Turn, event: Adopted) -> None:
     found = {item.name for item in event.census.found}
     for name, backend in known.items():  # in this order, so that a trace gives the same when it is taken again
         if name not in found:
-            _not_found(turn, event, backend, before.get(name))
+            _not_found(turn, event, backend, before.get(name), complete=complete)
     if not complete:
         turn.set(desired=max(turn.state.desired, turn.tally.capacity))
     counts = Counter(instance.phase for instance in turn.instances.values())
@@ -141,7 +141,7 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
     serving = sum(1 for backend in known.values() if backend.phase is Phase.SERVING)
     ours = _remembers_more(turn, event)
     turn.set(
-        serial=max([turn.state.serial, memory.serial, *numbers]) + _lost_numbers(turn, event),
+        serial=_last_number(turn, event, max([turn.state.serial, memory.serial, *numbers])),
         generation=max(turn.state.generation, memory.snapshot.generation if memory.snapshot else 0),
         generation_at=turn.now,
         hosts=tuple(sorted(census.answered or census.hosts)) or turn.state.hosts,
@@ -158,16 +158,18 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
         turn.tell("fault", "registry", "", "ignored", fault)
 
 
-def _lost_numbers(turn: Turn, event: Adopted) -> int:
-    """Tokens and generations are times in ms. Who knows nothing reckons with the whole day."""
+def _last_number(turn: Turn, event: Adopted, known: int) -> int:
+    """The last number that may have been given out: the last known one, where this scaler knows of all terms."""
+    state, term = turn.state, turn.state.term
     if _up_to_date(turn, event.memory):
-        listed = _complete(turn, event) or (turn.state.generation > 0 and _remembers_more(turn, event))
-        return 0 if listed or event.census.answered >= event.census.hosts else LOST_NUMBERS
-    stored = event.memory.snapshot.generation if event.memory.snapshot else 0
-    last_ms = max(turn.state.generation, stored, event.token - event.token % DAY_MS)
-    # The server's clock may have gone back meanwhile; ours did not.
-    ours_ms = round((turn.now - turn.state.generation_at) * 1000) if turn.state.generation >= max(1, stored) else 0
-    return LOST_NUMBERS * (1 + max(ours_ms, event.token - last_ms, 0) // HALF_LEASE_MS)
+        listed = _complete(turn, event) or (state.generation > 0 and _remembers_more(turn, event))
+        if listed or event.census.answered >= event.census.hosts:
+            return known
+    # Who waits for an earlier holder leaves out what that one may give out meanwhile.
+    waited_ms = 0 if term is None or term.settled else round(term.ttl_s * 1000)
+    # The server's clock may have gone back since what this scaler or a proxy saw last; its own did not.
+    ours_ms = state.generation + round((turn.now - state.generation_at) * 1000) if state.generation else 0
+    return max(known + LOST_NUMBERS, max(event.token + waited_ms, state.applied, ours_ms) // NUMBER_MS)
 
 
 def _listed(backend: Backend) -> Instance:
@@ -221,12 +223,26 @@ def _unlisted(turn: Turn, event: Adopted, item: Found, *, complete: bool) -> Non
         remove_stray(turn, item, exit_reason(item))
 
 
-def _not_found(turn: Turn, event: Adopted, backend: Backend, before: Instance | None) -> None:
-    """Drop what is not there any longer; keep what a silent host may still run."""
+def _not_found(turn: Turn, event: Adopted, backend: Backend, before: Instance | None, *, complete: bool) -> None:
+    """Drop what is not there any longer; keep what a silent host may still run, as far on as it may be."""
     if backend.host in event.census.answered:
         turn.tell("instance", backend.name, backend.phase, Phase.GONE, "in the registry, but not there")
-    else:
-        reason = f"host {backend.host} does not answer: kept as it was"
-        turn.enter(before or _listed(backend), backend.phase, reason, listed_since=_since(turn, backend))
-        if backend.phase is Phase.STARTING:  # it may have been started; not again, its deadline decides
-            turn.put(replace(turn.instances[backend.name], acted=True))
+        return
+    phase = backend.phase if complete else _perhaps(backend.phase)
+    # As in `_continue`: what warms may have served before.
+    kept = replace(before or _listed(backend), unlisted=not complete or phase is Phase.WARMING)
+    reason = f"host {backend.host} does not answer: kept as it was"
+    turn.enter(kept, phase, reason, listed_since=_since(turn, backend))
+    if phase is Phase.STARTING:  # it may have been started; not again, its deadline decides
+        turn.put(replace(turn.instances[backend.name], acted=True))
+
+
+def _perhaps(phase: Phase) -> Phase:
+    """How far on what a registry tells that lost data may be by now, so that it drains before it is stopped."""
+    match phase:
+        case Phase.STARTING:
+            return Phase.WARMING
+        case Phase.STOPPING | Phase.FAILED:
+            return Phase.DRAINING
+        case _:
+            return phase

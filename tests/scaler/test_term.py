@@ -105,6 +105,32 @@ def test_what_is_listed_on_a_silent_host_is_kept_as_it_was() -> None:
     assert machine.now == machine.instances["web1"].since
 
 
+@pytest.mark.parametrize(
+    ("before", "complete", "after", "then"),
+    [
+        (Phase.STARTING, True, "starting", "stopping"),
+        (Phase.STARTING, False, "warming", "draining"),
+        (Phase.WARMING, True, "warming", "draining"),
+        (Phase.WARMING, False, "warming", "draining"),
+        (Phase.STOPPING, True, "stopping", "stopping"),
+        (Phase.STOPPING, False, "draining", "draining"),
+        (Phase.FAILED, True, "failed", "failed"),
+        (Phase.FAILED, False, "draining", "draining"),
+    ],
+)
+def test_what_may_have_served_on_a_silent_host_since_an_old_registry_drains_before_it_goes(
+    before: Phase, complete: bool, after: str, then: str
+) -> None:
+    machine = Machine(policy(min=0))
+    machine.tick(reading(generation=1 if complete else 99))
+    machine.elect()
+    machine.adopt(memory=remembered(web1=before, desired=1), hosts=("local",), answered=())
+    assert after == machine.phases()["web1"]
+    machine.take(Closed(machine.now))
+    machine.tick(reading(generation=99))
+    assert then == machine.phases()["web1"]
+
+
 def test_the_address_of_the_host_wins_over_the_registrys() -> None:
     machine = Machine()
     machine.elect()

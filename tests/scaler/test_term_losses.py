@@ -139,13 +139,13 @@ def test_a_number_is_not_given_out_again_whatever_remembers_it() -> None:
 def test_numbers_that_others_may_have_given_out_meanwhile_are_left_out() -> None:
     """After a loss at 100 s another scaler took over and left some out too; this one, later, must not meet them."""
     first, second = Machine(policy(min=1)), Machine(policy(min=1))
-    for machine, token in ((first, 104_000), (second, 200_000)):
-        machine.tick(reading(generation=100_000))  # both remember what was published at 50 s
-        machine.state = replace(machine.state, generation=50_000, generation_at=machine.now, serial=7)
+    for machine, token, serial in ((first, 1_800_000_104_000, 9), (second, 1_800_000_200_000, 7)):
+        machine.tick(reading(generation=1_800_000_100_000))  # both remember what was published at 50 s
+        machine.state = replace(machine.state, generation=1_800_000_050_000, generation_at=machine.now, serial=serial)
         machine.elect(token=token)
         machine.adopt(memory=EMPTY)
-    assert 7 + 1000 * 28 + 1 == first.state.serial
-    assert 7 + 1000 * 76 + 1 == second.state.serial
+    assert 180_000_010_400 + 1 == first.state.serial
+    assert 180_000_020_000 + 1 == second.state.serial
 
 
 def test_a_registry_as_new_as_any_proxys_is_complete() -> None:

@@ -15,12 +15,13 @@ from tests.scaler.builders import EMPTY, Machine, found, listed, policy, reading
 BOTH = ("local", "b")
 
 
-def behind(token: int, memory: Memory, elapsed_s: float) -> int:
-    """The last number after a take-over by one that published at 50 s by the server, so long ago by its own clock."""
+def behind(token: int, memory: Memory, elapsed_s: float = 0.0, settled_in_s: float = 0.0) -> int:
+    """The last number after a take-over by one that published when the server's time was 50,000 s, so long ago."""
     machine = Machine(policy(min=0))
-    machine.tick(reading(generation=100_000))
-    machine.state = replace(machine.state, generation=50_000, generation_at=machine.now - elapsed_s, serial=9)
-    machine.elect(token=token)
+    machine.tick(reading(generation=100_000_000))
+    machine.state = replace(machine.state, generation=50_000_000, generation_at=machine.now - elapsed_s, serial=9)
+    machine.elect(token=token, settled_in_s=settled_in_s)
+    machine.wait(settled_in_s)
     machine.adopt(memory=memory)
     return machine.state.serial
 
@@ -28,35 +29,38 @@ def behind(token: int, memory: Memory, elapsed_s: float) -> int:
 @pytest.mark.parametrize(
     ("token", "elapsed_s", "expected"),
     [
-        (50_001, 0.0, 1000),
-        (50_001, 1.999, 1000),
-        (50_001, 2.0, 2000),
-        (50_001, 10.0, 6000),
-        (59_999, 2.0, 5000),
-        (60_000, 2.0, 6000),
+        (100_000_009, 0.0, 10_000_000),
+        (100_000_010, 0.0, 10_000_001),
+        (50_000_001, 0.0, 10_000_000),
+        (50_000_001, 50_000.009, 10_000_000),
+        (50_000_001, 50_000.010, 10_000_001),
     ],
 )
-def test_numbers_are_left_out_for_every_half_lease_by_the_slower_of_two_clocks(
+def test_who_does_not_know_all_goes_on_above_the_latest_of_token_proxies_and_its_own_clock(
     token: int, elapsed_s: float, expected: int
 ) -> None:
-    assert 9 + expected == behind(token, EMPTY, elapsed_s)
+    assert expected == behind(token, EMPTY, elapsed_s)
+    assert expected == behind(token, remembered(generation=60_000_000), elapsed_s)
 
 
-def test_a_newer_registry_is_where_the_time_begins_and_our_clock_then_says_nothing() -> None:
-    assert 9 + 3000 == behind(64_000, remembered(generation=60_000), 100.0)
-
-
-def test_our_clock_counts_where_the_registry_is_the_one_that_we_published() -> None:
-    assert 9 + 6000 == behind(50_001, remembered(generation=50_000), 10.0)
-
-
-@pytest.mark.parametrize(("today_ms", "expected"), [(3999, 2000), (4000, 3000)])
-def test_who_knows_nothing_reckons_from_the_days_begin(today_ms: int, expected: int) -> None:
+def test_terms_do_not_meet_in_what_they_leave_out_whatever_they_remember() -> None:
     machine = Machine(policy(min=0))
     machine.tick(reading(generation=5))
-    machine.elect(token=10 * 86_400_000 + today_ms)
+    machine.elect(token=200_000_000)
     machine.adopt(memory=EMPTY)
-    assert expected == machine.state.serial
+    assert 20_000_000 == machine.state.serial == behind(200_000_000, EMPTY)
+
+
+def test_who_waits_for_an_earlier_holder_leaves_out_what_that_one_may_give_out_meanwhile() -> None:
+    assert 400 == behind(200_000_000, EMPTY, settled_in_s=4.0) - behind(200_000_000, EMPTY)
+
+
+def test_some_numbers_are_left_out_though_the_clocks_went_back() -> None:
+    machine = Machine(policy(min=0))
+    machine.tick(reading(generation=5))
+    machine.elect(token=6)
+    machine.adopt(memory=Memory(snapshot(generation=4), serial=70))
+    assert 1070 == machine.state.serial
 
 
 def test_no_number_is_left_out_where_the_registry_tells_everything_though_a_host_is_silent() -> None:
