@@ -39,10 +39,11 @@ def test_those_that_nobody_has_looked_after_are_held_no_longer() -> None:
 @pytest.mark.live
 @pytest.mark.timeout(60)
 @on_both
-async def test_a_client_that_leaves_while_it_is_held_is_counted_no_longer(
+async def test_a_client_that_leaves_while_it_is_held_is_counted_no_longer_than_it_could_wait(
     valkey: EmbeddedValkey, fleet_name: str, binary: str
 ) -> None:
-    async with rig(valkey, fleet_name, binary) as plane:
+    # HAProxy 2.8 sees a client that leaves only while it has hardly begun to wait.
+    async with rig(valkey, fleet_name, binary, hold_s=4) as plane:
         await plane.applied(plane.publish({}))
         _, writer = await asyncio.open_connection("127.0.0.1", plane.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
