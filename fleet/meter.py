@@ -158,25 +158,51 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
     requests from others that are counted over all of it, and whose reports stay away gives them to others: those are
     spread over the time that passed here.
     """
-    begun, earliest = max(oldest, since), oldest - CLOSEST_POINTS_S
     silent, total, known = sighting.silent, 0.0, False
+    spans: list[tuple[str, Track, int]] = []
+    hole: tuple[float, float] | None = None
     for proxy, track in tracks.items():
         points = track.points
         if len(points) < 2:
             continue
-        known, latest = True, points[-1]
-        if proxy in silent and latest[0] < oldest:
+        known = True
+        if proxy in silent and points[-1][0] < oldest:
             continue
-        first = 0 if points[0][0] >= earliest else min(bisect_left(points, (earliest,)), len(points) - 2)
-        if first and points[first][0] > oldest + HOLE_S:
-            first -= 1
-        at, arrivals, span_ms = points[first]
-        from_here = min(at, begun)
-        since_ms = (now - from_here) * 1000 if track.since > from_here else (now - at - LATE_S) * 1000
-        elapsed_ms = max(since_ms, (now - at) * 1000 if proxy in silent else latest[2] - span_ms)
+        first = _first(points, oldest)
+        spans.append((proxy, track, first))
+        if points[first][0] < oldest - CLOSEST_POINTS_S and (hole is None or points[first][0] < hole[0]):
+            hole = points[first][0], points[first + 1][0]
+    begun = max(oldest, since)
+    for proxy, track, first in spans:
+        arrivals = track.points[first][1]
+        elapsed_ms = _elapsed_ms(track, first, now, begun, hole, silent=proxy in silent)
         if elapsed_ms > 0:
-            total += (latest[1] - arrivals) * 1000 / elapsed_ms
+            total += (track.points[-1][1] - arrivals) * 1000 / elapsed_ms
     return total if known else None
+
+
+def _first(points: tuple[tuple[float, int, int], ...], oldest: float) -> int:
+    """Where the window begins: at its first point, or before the hole that it begins with."""
+    earliest = oldest - CLOSEST_POINTS_S
+    if points[0][0] >= earliest:
+        return 0
+    first = min(bisect_left(points, (earliest,)), len(points) - 2)
+    return first - 1 if first and points[first][0] > oldest + HOLE_S else first
+
+
+def _elapsed_ms(
+    track: Track, first: int, now: float, begun: float, hole: tuple[float, float] | None, *, silent: bool
+) -> float:
+    """The time that what arrived at one proxy is spread over. `hole` is another's, counted from before it began.
+
+    Who came within that hole has part of what is counted over all of it: its rate weighs as much as its time in it.
+    """
+    at, _, span_ms = track.points[first]
+    if hole is not None and hole[0] < track.since <= at and track.since < hole[1]:
+        return (now - at) * 1000 * (now - hole[0]) / (now - track.since)
+    from_here = min(at, begun)
+    since_ms = (now - from_here) * 1000 if track.since > from_here else (now - at - LATE_S) * 1000
+    return max(since_ms, (now - at) * 1000 if silent else track.points[-1][2] - span_ms)
 
 
 def _recent_mean(gauge: tuple[tuple[float, int], ...], oldest: float) -> float:

@@ -150,6 +150,23 @@ def test_a_proxy_that_joins_does_not_make_the_rate_jump() -> None:
     assert 620 / 32 + 10 / 32 == pytest.approx(load.stable_rps)
 
 
+@pytest.mark.parametrize(("hole_s", "joined_s"), [(66, 19), (66, 60), (300, 299)])
+def test_who_joins_while_another_cannot_be_seen_is_not_counted_beside_what_it_took_over(
+    hole_s: int, joined_s: int
+) -> None:
+    meter = Meter()
+    meter.steady(60, 61)
+    alone_s = hole_s - joined_s
+    for second in range(1, hole_s + 1):
+        joined = second - alone_s
+        seen = [reading("q", 30 * joined, uptime_ms=1000 * joined)] if joined >= 0 else []
+        meter.see(*seen, silent=("p",))
+    back = reading(arrivals=60 * (61 + alone_s) + 30 * (joined_s + 1), uptime_ms=1000 * (61 + hole_s + 1))
+    load = meter.told(back, reading("q", 30 * (joined_s + 1), uptime_ms=1000 * (joined_s + 1)))
+    assert 60 == pytest.approx(load.stable_rps, rel=0.03)
+    assert 60 == pytest.approx(load.panic_rps, rel=0.03)
+
+
 def test_proxies_are_added_up() -> None:
     meter = Meter()
     meter.told(reading("a"), reading("b", arrivals=500, uptime_ms=9_000))

@@ -15,11 +15,17 @@ SHARE = 20
 
 
 def place(world: World, order: Order) -> None:
-    """Where the store does not answer, they try again."""
-    if world.server.reachable("person"):
-        world.server.memory.place(order)
-    else:
-        world.timeline.after(1.0, lambda: place(world, order))
+    """Where the store does not answer, they try again; nobody takes back what is not yet ordered."""
+    world.unplaced.append(order)
+    if len(world.unplaced) == 1:
+        _send(world)
+
+
+def _send(world: World) -> None:
+    while world.unplaced and world.server.reachable("person"):
+        world.server.memory.place(world.unplaced.popleft())
+    if world.unplaced:
+        world.timeline.after(1.0, lambda: _send(world))
 
 
 def scale(world: World, fault: Fault) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from tests.chaos.simulated.engine import Engine
@@ -18,7 +20,7 @@ from tests.chaos.simulated.timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fleet.registry import Change, Happening, Lease, OrderKind
+    from fleet.registry import Change, Happening, Lease, Order, OrderKind
     from scaler.messages import Event
     from scaler.state import State
     from scaler.turn import Step
@@ -27,6 +29,8 @@ TAKE_OVER_S = 10.0
 UNSETTLED_S = 6.0
 REST_S = 60.0
 NEWS_S = 0.02
+# Whole requests, counted over a short window, give a need that is so much larger or smaller than the true one.
+NOISE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class World:
         self._watchers: dict[str, tuple[int, StepWatcher]] = {}
         self._able_since: dict[str, float] = {}
         self.taken_back: dict[OrderKind, float] = {}
+        self.unplaced: deque[Order] = deque()
         self._disturbed_until = 0.0
         steady_from = [until for _, until in ((0.0, 0.0), *plan.load)][-2]
         over = max((fault.at + fault.lasts_s for fault in plan.faults), default=0.0)
@@ -189,8 +194,10 @@ class World:
             if proxy.generation != model.generation or set(proxy.targets) != serving or proxy.held:
                 raise model.broken("it comes to rest", f"{proxy.id} sends to {proxy.targets} of {sorted(serving)}")
         sizes, rate = self.policy.sizes, self.plan.load[-1][0]
-        need = min(max(rate / (sizes.target_rps or 1.0), sizes.min), sizes.max)
-        if abs(len(serving) - need) >= max(1.0, 0.1 * len(serving) + 0.5) and not (need < 1 and len(serving) == 1):
+        need, noise = rate / (sizes.target_rps or 1.0), NOISE if rate else 0.0
+        fewest, most = (min(max(one, sizes.min), sizes.max) for one in (need - noise, ceil(need + noise)))
+        near = sizes.tolerance * len(serving)  # what is as near as that is left as it is
+        if len(serving) - most > near or fewest - len(serving) > near:
             raise model.broken("it comes to rest", f"{len(serving)} serve, {need:.1f} are needed for {rate} rps")
         if rate == 0 and sizes.min == 0 and serving:
             raise model.broken("it comes to rest", f"{sorted(serving)} serve though nothing arrives")
