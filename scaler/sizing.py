@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleet.meter import observe
+from fleet.registry import PROXY_TTL_S
 from scaler.messages import Forget, Remember
 from scaler.policy import Observation, recommend
 from scaler.state import Proxy
@@ -30,9 +31,10 @@ def see(turn: Turn, sighting: Sighting) -> None:
     proxies = {reading.id: _proxy(turn.state.proxies.get(reading.id), reading) for reading in sighting.readings}
     listed = {*proxies, *sighting.silent}
     unlisted = [name for name, known in turn.state.proxies.items() if known.unlisted and name not in listed]
+    blind = _blind(turn)
     for name in (*sighting.silent, *unlisted):
         known = turn.state.proxies.get(name, Proxy(0))
-        since = turn.now if known.silent_since is None else known.silent_since
+        since = turn.now if known.silent_since is None or blind else known.silent_since
         lasting = known.outlives_agent or name in sighting.lasting
         if turn.now - since < turn.policy.life.proxy_forget_s or lasting:
             lost = name not in listed
@@ -44,9 +46,14 @@ def see(turn: Turn, sighting: Sighting) -> None:
             turn.tell("proxy", name, "missing", "forgotten", f"silent for {turn.now - since:.0f} s")
     applied = max([turn.state.applied, *[reading.generation for reading in sighting.readings]])
     vanished = _vanished(turn, listed)
-    turn.set(window=window, load=load, proxies=proxies, applied=applied, vanished=vanished)
+    turn.set(window=window, load=load, proxies=proxies, applied=applied, vanished=vanished, seen_at=turn.now)
     if turn.acting:
         turn.alarm("proxy-counters", on=bool(sighting.faults), text="; ".join(sighting.faults))
+
+
+def _blind(turn: Turn) -> bool:
+    """Whether a silent proxy may have come and gone since the last look, so that its silence is timed from this one."""
+    return turn.now - turn.state.seen_at > PROXY_TTL_S
 
 
 def _vanished(turn: Turn, listed: set[str]) -> Mapping[str, tuple[float, Proxy]]:
@@ -55,18 +62,26 @@ def _vanished(turn: Turn, listed: set[str]) -> Mapping[str, tuple[float, Proxy]]
         return before
     kept = {name: one for name, one in before.items() if name not in listed and turn.now - one[0] < VANISHED_S}
     gone = {name: known for name, known in turn.state.proxies.items() if name not in listed and not known.unlisted}
+    if _blind(turn):
+        gone = {name: replace(known, silent_since=None) for name, known in gone.items()}
     return kept | {name: (turn.now, known) for name, known in gone.items()}
 
 
 def lost_by_the_store(turn: Turn) -> None:
-    """Miss the proxies that vanished with the store's data: they may go on sending to what they knew last."""
+    """Miss the proxies that vanished with the store's data: they may go on sending to what they knew last.
+
+    They are listed again before anything is published: who takes over then sees a whole registry, and only by that
+    list whom to miss.
+    """
     lost = {
         name: replace(known, silent_since=since if known.silent_since is None else known.silent_since, unlisted=True)
         for name, (since, known) in turn.state.vanished.items()
     }
     turn.set(proxies={**turn.state.proxies, **lost}, vanished={})
-    for name in lost:
+    for name, one in lost.items():
         turn.tell("proxy", name, "", "missing", "lost by the store, and not heard of since")
+        if turn.acting:
+            turn.effects.append(Remember(name, one.outlives_agent))
 
 
 def _proxy(known: Proxy | None, reading: ProxyReading) -> Proxy:

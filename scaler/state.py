@@ -135,7 +135,8 @@ class State:
     that was tried for the instances up to the number `pin_tried`, -1 where not in this term. `generation` is the last
     that was published or taken over, `applied` the highest that any proxy showed, whether or not it still does.
     `generation_at` is when this scaler came to know `generation`. `vanished` are the proxies that lately were no
-    longer listed, and when: they left, or the store lost them, which only the next term can tell.
+    longer listed, and when: they left, or the store lost them, which only the next term can tell. `seen_at` is when
+    the proxies were last looked at.
     """
 
     hosts: tuple[str, ...] = ()
@@ -154,6 +155,7 @@ class State:
     load: Load | None = None
     proxies: Mapping[str, Proxy] = field(default_factory=dict)
     vanished: Mapping[str, tuple[float, Proxy]] = field(default_factory=dict)
+    seen_at: float = 0.0
     needs: tuple[tuple[float, int], ...] = ()
     peak: int = 0
     panic_until: float = 0.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from fleet.backend import Phase
 from fleet.registry import Memory, Order, OrderKind
 from scaler.messages import (
@@ -15,7 +13,6 @@ from scaler.messages import (
     Found,
     Ordered,
     Publish,
-    Remember,
 )
 from tests.scaler.builders import (
     EMPTY,
@@ -186,117 +183,6 @@ def test_an_emptied_store_does_not_bring_old_orders_back() -> None:
     machine.elect(token=2)
     machine.adopt(found("web1"), memory=EMPTY)
     assert "7-1" == machine.state.last_order
-
-
-def test_proxies_that_vanished_with_the_stores_data_are_missed_until_the_store_lists_them_again() -> None:
-    machine = serving(2)
-    machine.tick(reading("h", outlives_agent=True), reading("m"))
-    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
-    machine.tick(reading("m"))  # the store came back empty, and of the two only this one still has an agent
-    machine.elect(token=2, settled_in_s=4.0)
-    machine.wait(4)
-    machine.tick(reading("m"))
-    machine.adopt(found("web1"), found("web2"), memory=EMPTY)
-    assert ["lost by the store, and not heard of since"] == machine.reasons("h")
-    machine.tick(reading("m"))
-    assert [Remember("h", lasting=True)] == machine.emitted(Remember)
-    machine.tick(reading("m"), silent=("h",))
-    assert ([], {"h", "m"}) == (machine.emitted(Remember), set(machine.state.proxies))
-    assert machine.state.proxies["h"].outlives_agent
-    assert machine.state.proxies["h"].silent_since is not None
-
-
-def test_a_holder_in_between_that_did_nothing_does_not_hide_what_the_store_lost() -> None:
-    machine = serving(1)
-    machine.tick(reading("h", outlives_agent=True), reading("m"))
-    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
-    machine.tick(reading("m"))
-    machine.elect(token=3)
-    machine.adopt(found("web1"), memory=EMPTY)
-    assert {"h", "m"} == set(machine.state.proxies)
-
-
-def test_a_proxy_that_left_is_not_missed_when_another_scaler_takes_over() -> None:
-    machine = serving(1)
-    machine.tick(reading("h", outlives_agent=True), reading("m"))
-    machine.tick(reading("m"))
-    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
-    machine.elect(token=2)
-    machine.adopt(found("web1"), memory=remembered("web1", generation=machine.state.generation))
-    machine.tick(reading("m"))
-    assert (["m"], []) == (list(machine.state.proxies), machine.emitted(Remember))
-
-
-def test_a_proxy_that_left_long_before_the_store_lost_its_data_is_not_missed() -> None:
-    machine = serving(1)
-    machine.tick(reading("h", outlives_agent=True), reading("m"))
-    machine.tick(reading("m"))
-    machine.wait(60)
-    machine.tick(reading("m"))
-    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
-    machine.elect(token=2, settled_in_s=4.0)
-    machine.wait(4)
-    machine.tick(reading("m"))
-    machine.adopt(found("web1"), memory=EMPTY)
-    assert ["m"] == list(machine.state.proxies)
-
-
-def store_lost(machine: Machine, *proxies: str, token: int = 2) -> None:
-    """The lease is lost and taken again, and the store holds nothing but these proxies."""
-    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
-    machine.tick(*(reading(name) for name in proxies))
-    machine.elect(token=token)
-    machine.adopt(found("web1"), memory=EMPTY)
-
-
-@pytest.mark.parametrize(("gone_s", "expected"), [(59.9, {"h", "m"}), (60.0, {"m"})])
-def test_a_proxy_that_vanished_is_missed_for_a_minute(gone_s: float, expected: set[str]) -> None:
-    machine = serving(1)
-    machine.tick(reading("h"), reading("m"))
-    machine.tick(reading("m"))
-    machine.wait(gone_s)
-    store_lost(machine, "m")
-    assert expected == set(machine.state.proxies)
-
-
-def test_a_proxy_that_vanished_and_came_back_is_not_missed() -> None:
-    machine = serving(1)
-    machine.tick(reading("h"), reading("m"))
-    machine.tick(reading("m"))
-    machine.tick(reading("h"), reading("m"))
-    store_lost(machine, "h", "m")
-    assert [None, None] == [one.silent_since for one in machine.state.proxies.values()]
-
-
-def test_a_proxy_that_was_silent_before_it_vanished_is_silent_since_then() -> None:
-    machine = serving(1)
-    machine.tick(reading("h"), reading("m"))
-    machine.tick(reading("m"), silent=("h",))
-    silent_since = machine.now
-    machine.wait(5)
-    store_lost(machine, "m")
-    assert silent_since == machine.state.proxies["h"].silent_since
-
-
-def test_a_missed_proxy_is_remembered_by_who_acts_until_it_reports_or_is_forgotten() -> None:
-    machine = serving(1)
-    machine.tick(reading("h"), reading("m"))
-    store_lost(machine, "m")
-    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
-    machine.tick(reading("m"))
-    assert ([], True) == (machine.emitted(Remember), machine.state.proxies["h"].unlisted)
-    machine.tick(reading("m"), reading("h"))
-    assert (None, False) == (machine.state.proxies["h"].silent_since, machine.state.proxies["h"].unlisted)
-
-
-def test_a_missed_proxy_that_was_forgotten_is_not_missed_again() -> None:
-    machine = serving(1)
-    machine.tick(reading("h"), reading("m"))
-    store_lost(machine, "m")
-    machine.wait(60)
-    machine.tick(reading("m"))
-    store_lost(machine, "m", token=3)
-    assert {"m"} == set(machine.state.proxies)
 
 
 def test_a_memory_that_others_have_acted_after_is_not_taken_over_by() -> None:
