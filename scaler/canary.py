@@ -84,13 +84,22 @@ def missing_canaries(turn: Turn, most: int) -> int:
         return 0
     desired, there = turn.state.desired, _canaries(turn, canary)
     wanted = min(wanted_canaries(canary.share / 100, desired), most - desired) if desired else 0
-    surplus = sorted(there, key=lambda one: (one.phase not in ORDERED, -_number(turn, one)))[
-        : len(there) - max(0, wanted)
-    ]
     if len(there) > wanted and not missing(turn):
-        for instance in surplus:
+        surplus = sorted(there, key=lambda one: (one.phase not in ORDERED, -_number(turn, one)))
+        waiting = sum(one.phase in ORDERED for one in there)
+        for instance in surplus[: min(len(there) - max(0, wanted), waiting + _spare(turn, most))]:
             _release(turn, instance, f"{wanted} canaries for {desired} desired")
     return max(0, wanted - len(there)) if _serving(turn, stable=True) else 0
+
+
+def _spare(turn: Turn, most: int) -> int:
+    """How many that serve are not needed; one where nothing else makes room for a start.
+
+    After lost data what was in force may be the canary of an older time, and carry all of the load.
+    """
+    tally = turn.tally
+    full = tally.capacity >= most and not tally.ordered and tally.serving > turn.minimum.count
+    return max(tally.serving - max(turn.state.desired, turn.minimum.count), int(full))
 
 
 def share_out(turn: Turn) -> None:

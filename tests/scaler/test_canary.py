@@ -51,6 +51,31 @@ def test_an_abort_drains_it_and_the_others_weigh_as_ever() -> None:
     assert {(100, False, False)} == set(published(machine).values())
 
 
+def carrying_all(largest: int, surge: int) -> Machine:
+    """Four serve, all of them of the release that is tried on a tenth by a registry that came back with old data."""
+    machine = Machine(policy({"surge": surge}, min=2, max=largest))
+    canary = Canary(Release("spec2", "v2"), 10)
+    there = [found(name, spec="spec2") for name in STABLE[:4]]
+    listing = snapshot(*(listed(name, spec="spec2", canary=True) for name in STABLE[:4]))
+    releases = Releases(Release(SPEC), configured=Release(SPEC), canary=canary)
+    machine.lead(*there, memory=Memory(listing, 6, desired=4, releases=releases), ready=STABLE[:4])
+    return machine
+
+
+def test_canaries_that_carry_all_of_the_load_go_only_as_others_serve() -> None:
+    machine = carrying_all(largest=10, surge=1)
+    assert "draining" not in machine.phases().values()
+    machine.start("web7")
+    machine.ready("web7")
+    drained = [name for name, phase in machine.phases().items() if phase == "draining"]
+    assert (["web4"], 4) == (drained, list(machine.phases().values()).count("serving"))
+
+
+def test_where_nothing_else_makes_room_for_a_start_one_canary_goes() -> None:
+    machine = carrying_all(largest=4, surge=0)
+    assert ["serving"] * 3 + ["draining"] == [machine.phases()[name] for name in STABLE[:4]]
+
+
 def test_an_alert_without_a_canary_is_a_note() -> None:
     machine = running()
     for number in (1, 2):

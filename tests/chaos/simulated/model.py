@@ -123,7 +123,10 @@ class Model:
         drained = [
             name
             for name, one in after.items()
-            if one.phase is Phase.DRAINING and name in before and before[name].phase is Phase.SERVING
+            if one.phase is Phase.DRAINING
+            and name in before
+            and before[name].phase is Phase.SERVING
+            and one.canary is before[name].canary  # a canary that is cut off goes at once, whatever else serves
         ]
         died = any(
             one.phase is Phase.SERVING and (name not in after or after[name].phase in {Phase.STOPPING, Phase.FAILED})
