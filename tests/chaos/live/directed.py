@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -93,3 +94,9 @@ async def order(made: Stage, count: int | None) -> None:
     with contextlib.closing(desk):
         wanted = Order(OrderKind.AUTO) if count is None else Order(OrderKind.SCALE, count)
         await asyncio.to_thread(desk.place, wanted)
+
+
+async def standings(made: Stage) -> dict[str, bool]:
+    """Which scalers `stoker status` knows, and whether each acts. In a thread: all ways to Redis lead through here."""
+    told = await asyncio.to_thread(made.command, "status", "--json")
+    return {one["id"]: one["acting"] for one in json.loads(told)["scalers"]}

@@ -6,7 +6,6 @@ python -m tests.chaos.live.proxies [late|killed|scalers]
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import sys
 import time
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING
 from fleet.backend import Phase
 from stoker.demo.client import Kind
 from stoker.demo.load import moments
-from tests.chaos.live.directed import Found, alone, loaded, order
+from tests.chaos.live.directed import Found, alone, loaded, order, standings
 from tests.chaos.live.faults import Faults
 from tests.chaos.live.load import Load
-from tests.chaos.live.part import until
+from tests.chaos.live.part import PATIENCE_S, until
 from tests.chaos.live.stage import Plane, Stage, stage
 
 if TYPE_CHECKING:
@@ -31,7 +30,9 @@ PLANES = ("mitmproxy", "haproxy", "mitmproxy", "haproxy")
 SLOW_S, DRAIN_S = 25.0, 40.0
 ASKED, PAUSE_S = 40, 0.05
 BETWEEN_S, LOOK_S = 2.5, 0.1
-# As in the simulated hours: of the largest true rate, and on top of that.
+# Longer than it takes to count as silent.
+AWAY_S = 6.0
+# As in the simulated hours: of the true rate, and on top of that.
 JUMP, SPARE_RPS = 1.3, 3.0
 TAKE_OVER_S = 10.0
 
@@ -110,7 +111,8 @@ async def killed(kills: int = 8, rps: float = 40.0) -> Found:
             tasks.create_task(_look(made, seen, over))
             await asyncio.sleep(window_s)
             for number in range(kills):
-                await _killed(made, made.planes[number % 2], down, agent_alone=number % 4 == 1)
+                away_s = AWAY_S if number % 4 > 1 else 0.0
+                await _killed(made, made.planes[number % 2], down, away_s, agent_alone=number % 4 == 1)
                 await asyncio.sleep(BETWEEN_S)
             await asyncio.sleep(window_s)
             over.set()
@@ -138,12 +140,13 @@ async def _balanced(loads: list[Load], down: set[str], rps: float, over: asyncio
             tasks.create_task(up[number % len(up)].one(Kind.NEW))
 
 
-async def _killed(made: Stage, plane: Plane, down: set[str], *, agent_alone: bool) -> None:
+async def _killed(made: Stage, plane: Plane, down: set[str], away_s: float, *, agent_alone: bool) -> None:
     if plane.agent is not None:
         plane.agent.kill()
     if not agent_alone:
         down.add(plane.id)
         plane.front.kill()
+        await asyncio.sleep(away_s)
         await made.start_plane(plane)
         down.remove(plane.id)
     if plane.agent is not None:
@@ -163,8 +166,11 @@ async def scalers(rounds: int = 3, rps: float = 20.0) -> Found:
     found = Found()
     async with stage(scalers=3) as made, loaded(made, rps) as loads:
         for number in range(rounds):
-            await until(lambda: len(_standing(made)) == 3, "status knows all three")
-            standing, acting = _standing(made), made.watch.acting or ""
+            async with asyncio.timeout(PATIENCE_S):
+                while len(standing := await standings(made)) < len(made.scalers):
+                    pass
+            await until(lambda: bool(made.watch.acting), "one acts")
+            acting = made.watch.acting or ""
             found.must(standing == {part.name: part.name == acting for part in made.scalers}, f"status: {standing}")
             await _take_over(made, found, acting, 3 - number % 2)
         await asyncio.sleep(made.settings.policy.stable_window_s)
@@ -191,10 +197,6 @@ async def _take_over(made: Stage, found: Found, acting: str, count: int) -> None
 
 def _ordered(made: Stage) -> list[Happening]:
     return [one for _, one in made.watch.history if one.kind == "order"]
-
-
-def _standing(made: Stage) -> dict[str, bool]:
-    return {one["id"]: one["acting"] for one in json.loads(made.command("status", "--json"))["scalers"]}
 
 
 RUNS: dict[str, Callable[[], Coroutine[None, None, Found]]] = {"late": late, "killed": killed, "scalers": scalers}

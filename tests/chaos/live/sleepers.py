@@ -6,10 +6,9 @@ python -m tests.chaos.live.sleepers [wiped]
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 
-from tests.chaos.live.directed import Found, alone, loaded, order
+from tests.chaos.live.directed import Found, alone, loaded, order, standings
 from tests.chaos.live.part import until
 from tests.chaos.live.records import read_records
 from tests.chaos.live.stage import Stage, stage
@@ -56,7 +55,7 @@ async def _wake(made: Stage, found: Found, asleep: str) -> None:
     found.must(not written, f"the history went on: {written}")
     ended = {name: one.terms for name, one in read_records(made.record).items() if one.terms != told.get(name)}
     found.must(not ended, f"told to end by the woken one: {ended}")
-    shown = {one["id"]: one["acting"] for one in json.loads(made.command("status", "--json"))["scalers"]}
+    shown = await standings(made)
     found.facts.append(f"stoker status says who acts: {shown}")
     found.must(shown == {acting: True, asleep: False}, f"status says {shown}, {acting} acts and {asleep} waits")
 
