@@ -55,12 +55,22 @@ def _refusal(turn: Turn, order: Order) -> str:
         return "the operator ends this fleet"
     if releases.canary is not None:
         return f"a canary is tried: {releases.canary.release.name}; promote or abort it first"
-    if releases.rollout is not None or releases.asked is not None:
-        name = releases.rollout.release.name if releases.rollout else releases.asked.image if releases.asked else ""
+    whole = order.kind is OrderKind.DEPLOY and order.share is None
+    rollout = _on_its_way(releases) if whole else releases.rollout
+    if rollout is not None or releases.asked is not None:
+        name = rollout.release.name if rollout else releases.asked.image if releases.asked else ""
         return f"a deploy is under way: {name}"
     if order.kind is OrderKind.ROLLBACK and releases.previous is None:
         return "there is no previous release"
     return ""
+
+
+def _on_its_way(releases: Releases) -> Rollout | None:
+    """The rollout that another deploy has to wait for.
+
+    None for a way back: what it goes back to may not start either, and then another deploy is the only way out.
+    """
+    return None if releases.rollout is None or releases.rollout.back else releases.rollout
 
 
 def _canary_refusal(turn: Turn, order: Order) -> str:
@@ -137,7 +147,7 @@ def _begin(turn: Turn, release: Release, order: str) -> None:
         turn.set(releases=replace(releases, current=release))
         turn.tell("deploy", release.name, "asked", "done", f"{release.spec} is in force already")
     elif not order and all(instance.spec == release.spec for instance in _capacity(turn)):
-        turn.set(releases=replace(releases, current=release, previous=former))
+        turn.set(releases=replace(releases, current=release, previous=former, rollout=None))
         turn.tell("deploy", release.name, "asked", "done", f"{release.spec} is in force; nothing else runs")
     else:
         rollout = Rollout(release, former, order, turn.now)
@@ -202,7 +212,7 @@ def advance(turn: Turn) -> None:
 def _replace_others(turn: Turn) -> Rollout | None:
     """Have what runs of another release replaced by the one in force: it was adopted where the store had lost data.
 
-    Like a way back it goes on whatever fails, for there is nothing else to go to.
+    Like a way back it goes on whatever fails, until another deploy is ordered: there is nothing else to go to.
     """
     releases = turn.releases
     if releases.asked is not None or releases.canary is not None:
@@ -220,7 +230,7 @@ def _replace_others(turn: Turn) -> Rollout | None:
 def _notice_settings(turn: Turn) -> None:
     """Deploy a changed definition. An image that a person deployed stays, unless the settings name another one now."""
     releases, configured = turn.releases, turn.policy.configured
-    busy = releases.rollout or releases.asked or releases.canary
+    busy = _on_its_way(releases) or releases.asked or releases.canary
     if releases.configured == configured or busy is not None:
         return
     before = releases.configured

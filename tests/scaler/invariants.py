@@ -180,7 +180,8 @@ class Watcher:
                 assert effect.change.releases == state.releases
         if state.releases is None or before.releases is None or isinstance(event, Adopted):
             return
-        assert state.releases.rollout is None or state.releases.asked is None
+        under_way = state.releases.rollout
+        assert under_way is None or under_way.back or state.releases.asked is None
         serving = [one for one in state.instances.values() if one.phase is Phase.SERVING]
         was = before.instances
         released = [

@@ -214,6 +214,51 @@ def test_what_runs_without_being_in_force_is_replaced() -> None:
     assert SPEC == machine.state.instances["web3"].spec
 
 
+def two_releases() -> Machine:
+    """What is in force cannot be started any longer, another release serves beside it; the way back goes on."""
+    machine, stored = Machine(), Releases(Release(SPEC, "shop:1"), configured=Release(SPEC))
+    backends = (listed("web1"), listed("web2", spec="spec2"))
+    machine.lead(
+        found("web1"), found("web2", spec="spec2"), memory=Memory(snapshot(*backends), 2, desired=2, releases=stored)
+    )
+    machine.take(StartFailed(machine.now, "web3", "image not found"))
+    machine.publish()
+    assert machine.state.releases is not None
+    assert machine.state.releases.rollout is not None
+    assert machine.state.releases.rollout.back
+    return machine
+
+
+@pytest.mark.parametrize(("image", "spec"), [("shop:3", "spec3"), ("shop:2", "spec2")])
+def test_another_deploy_need_not_wait_for_a_way_back_that_may_never_end(image: str, spec: str) -> None:
+    machine = two_releases()
+    ordered(machine, image)
+    assert [Resolve(image, "7-1")] == machine.emitted(Resolve)
+    machine.take(Resolved(machine.now, image, "7-1", PINNED, spec))
+    assert machine.state.releases is not None
+    assert machine.state.releases.rollout is not None
+    assert (Release(spec, image, PINNED), False) == (
+        machine.state.releases.rollout.release,
+        machine.state.releases.rollout.back,
+    )
+
+
+def test_a_canary_and_a_rollback_wait_for_a_way_back() -> None:
+    for order in (Order(OrderKind.DEPLOY, image="shop:3", share=10, id="7-1"), Order(OrderKind.ROLLBACK, id="7-1")):
+        machine = two_releases()
+        machine.take(Ordered(machine.now, order))
+        assert "a deploy is under way: shop:1" in [one for happening in machine.told() for one in happening.reasons]
+
+
+def test_a_way_back_goes_on_where_the_deploy_that_was_to_overtake_it_cannot_be_had() -> None:
+    machine = two_releases()
+    ordered(machine, "shop:3")
+    machine.take(Unresolved(machine.now, "shop:3", "7-1", "no such image"))
+    assert machine.state.releases is not None
+    assert machine.state.releases.rollout is not None
+    assert machine.state.releases.rollout.back
+
+
 def test_settings_that_did_not_change_deploy_nothing() -> None:
     deployed, configured = Release("spec2", "shop:2", PINNED), Release(SPEC)
     memory = Memory(snapshot(listed("web1", spec="spec2")), 1, desired=1, releases=Releases(deployed, None, configured))
