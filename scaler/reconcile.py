@@ -125,13 +125,20 @@ def _let_go(turn: Turn, tried: frozenset[str], loads: Mapping[str, int] | None) 
         turn.move(instance.name, signal, f"{desired} desired, not needed any longer")
     serving = sum(instance.phase is Phase.SERVING and instance.spec not in tried for instance in _counting(turn))
     excess = serving - max(desired, 0 if turn.state.closing else turn.minimum.count)
-    if excess <= 0 or (missing(turn) and not turn.state.closing):
+    if excess <= 0 or (missing(turn) and not turn.state.closing) or _awake(turn):
         return
     if loads is None:
         turn.look = True
         return
     for instance in _victims(turn, tried, loads)[:excess]:
         turn.move(instance.name, Signal.RELEASED, f"{_why(turn, instance)}; {loads.get(instance.name, 0)} in flight")
+
+
+def _awake(turn: Turn) -> bool:
+    """Whether requests came since nothing was decided to be needed: a look may be seconds younger than its decision."""
+    state = turn.state
+    chosen = state.desired == 0 and state.manual is None and not state.closing
+    return chosen and (state.load is None or not state.load.idle)
 
 
 def _spare(turn: Turn, tried: frozenset[str]) -> list[Instance]:

@@ -18,6 +18,7 @@ from scaler.messages import (
     Unpublished,
 )
 from tests.scaler.builders import (
+    EPOCH_S,
     Machine,
     census,
     found,
@@ -186,6 +187,34 @@ def test_a_proxy_that_is_not_missing_is_not_forgotten(proxy: str) -> None:
     machine.take(Ordered(machine.now, Order(OrderKind.FORGET, None, "2-1", proxy)))
     assert ([], ["p"]) == (machine.emitted(Forget), list(machine.state.proxies))
     assert ["not missing: nothing waits for it"] == [one.reasons[0] for one in machine.told() if one.kind == "order"]
+
+
+def idle_until_decided() -> Machine:
+    """One serves, nothing came for a window, and who goes is about to be looked at."""
+    machine = Machine(policy(min=0, stabilisation_s=0.0))
+    machine.lead(found("web1"), memory=Memory(snapshot(listed("web1")), 1, desired=1), ready=["web1"])
+    while machine.state.desired:
+        machine.rps(0.0, 1.0)
+    assert machine.emitted(Look)
+    return machine
+
+
+@pytest.mark.parametrize(("came", "phase"), [(0, "draining"), (9, "serving")])
+def test_the_last_one_stays_where_requests_came_between_the_decision_and_the_look_at_who_goes(
+    came: int, phase: str
+) -> None:
+    machine = idle_until_decided()
+    machine.wait(0.5)
+    uptime_ms = round((machine.now - EPOCH_S) * 1000)
+    machine.look({"web1": 0}, arrivals=machine.arrivals + came, uptime_ms=uptime_ms)
+    assert phase == machine.phases()["web1"]
+
+
+def test_nothing_by_order_means_nothing_whatever_comes() -> None:
+    machine = idle_until_decided()
+    machine.take(Ordered(machine.now, order(OrderKind.SCALE, 0)))
+    machine.look({"web1": 0}, arrivals=machine.arrivals + 9)
+    assert "draining" == machine.phases()["web1"]
 
 
 def test_a_close_lets_everything_go_below_the_minimum_and_starts_nothing() -> None:

@@ -213,13 +213,13 @@ class Model:
             if one.serves and now - one.last_report > NOTICED_S and not self._gone(one, scaler)
         ]
 
-    def busy(self, scaler: str, within_s: float) -> list[str]:
-        """The proxies through which a request came in that time, or has one in flight or held."""
-        now = self.timeline.now
+    def busy(self, scaler: str, looked_at: float, within_s: float) -> list[str]:
+        """The proxies that had told at that look of a request in the time before it, or of one in flight or held.
+
+        A slow store makes a look seconds old. What came since nobody can know who decides by it; it has a drain's time.
+        """
         return [
             one.id
             for one in self.proxies.values()
-            if one.serves
-            and not self._gone(one, scaler)
-            and (now - one.last_request < within_s or one.held or any(one.flying().values()))
+            if one.serves and not self._gone(one, scaler) and looked_at - one.told_busy_at(looked_at) < within_s
         ]

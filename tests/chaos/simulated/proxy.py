@@ -6,6 +6,7 @@ file, never applies an older generation, and shows its gauges as they are after 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# Of these it is known when they were sent, and when by each of them the last request came, was in flight or held.
+REPORTS_KEPT = 16
 STEP_S = 1.0  # reports are half as frequent as a real proxy's, so that what the scaler sees is older, never newer
 HOLD_S = 30.0
 CLIENT_PATIENCE_S = 30.0
@@ -65,6 +68,7 @@ class Proxy:
     expired: float = 0.0
     last_request: float = -1e9
     last_report: float = -1e9
+    reports: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=REPORTS_KEPT))
     back_at: float = -1e9
     back_after_s: float = 0.0
     rate: float = 0.0
@@ -138,6 +142,7 @@ class Proxy:
         if now - self.last_report > PROXY_TTL_S:
             self.back_at, self.back_after_s = now, now - self.last_report
         self.known, self.last_report = True, now
+        self.reports.append((now, now if flying or self.held else self.last_request))
         self._reported_held = bool(self.held)
         if held_news:
             self.wake()
@@ -235,6 +240,10 @@ class Proxy:
             busy_ms = before.busy_ms + number * 1000 * self.answer_s
             ended[name] = Outcomes(finished, before.errors + number * share, busy_ms)  # type: ignore[arg-type]
         self.ended = ended
+
+    def told_busy_at(self, at: float) -> float:
+        """When it was last busy, by what it had reported until then."""
+        return next((busy_at for sent_at, busy_at in reversed(self.reports) if sent_at <= at), self.reports[0][1])
 
     def in_flight(self, name: str) -> int:
         """How many requests are on that backend right now."""

@@ -74,7 +74,7 @@ class ScalerProcess:
         self._inbox = SimulatedInbox(self.now)
         self._hands = SimulatedHands(process, self._engine, self.policy.life.parallel_starts)
         self._prober = SimulatedProber(process, self._engine, self._inbox)
-        door = Door(self.name, self._server, self._took)
+        self._door = door = Door(self.name, self._server, self._took)
         self._live = Live(
             f"{self.name}-{life}",
             door,
@@ -93,6 +93,11 @@ class ScalerProcess:
     def true_time(self, at: float) -> float:
         """One of its own times as the true one."""
         return at - self._clock_s
+
+    @property
+    def looked_at(self) -> float:
+        """The true time of its last look at the proxies' reports."""
+        return self._door.looked_at
 
     def _took(self, seconds: float) -> None:
         self._lag_s += seconds

@@ -120,6 +120,7 @@ class Door:
     party: str
     server: Server
     late: Callable[[float], None]
+    looked_at: float = 0.0  # when it read the proxies' reports last
 
     def _reach(self) -> Server:
         server, now = self.server, self.server.timeline.now
@@ -191,7 +192,9 @@ class Door:
         return self._answer(self._reach().memory.orders(after))
 
     def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
-        return self._answer(self._reach().sight(detail=detail, outcomes=outcomes))
+        server = self._reach()
+        self.looked_at = self.server.timeline.now
+        return self._answer(server.sight(detail=detail, outcomes=outcomes))
 
     def forget(self, lease: Lease, proxy: str) -> None:
         self._fenced(lease, self._reach().memory.forget, proxy, ())
