@@ -45,12 +45,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = [item for item in items if (mark := item.get_closest_marker("timeout")) and mark.args[0] >= LONG_S]
     begun = set(long)
     short = [item for item in items if item not in begun]
+    count = len(items)
     items.clear()
     for number in range(workers):
         mine = long[number::workers]
-        rest = (len(long) + len(short)) * (number + 1) // workers - len(items) - len(mine)
+        rest = max(0, count * (number + 1) // workers - len(items) - len(mine))
         items += mine + short[:rest]
         del short[:rest]
+    items += short
 
 
 @pytest.hookimpl(wrapper=True)

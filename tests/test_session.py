@@ -22,6 +22,18 @@ import subprocess
 def test_that_leaves_a_process():
     subprocess.Popen(["sleep", "30"], start_new_session=True)
 """
+LONG = """
+import pytest
+
+@pytest.mark.parametrize("number", range(10))
+def test_short(number):
+    pass
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("number", range(4))
+def test_long(number):
+    pass
+"""
 
 
 @pytest.fixture
@@ -64,3 +76,12 @@ def test_a_run_that_leaves_a_process_behind_fails_and_names_it(run: pytest.Pytes
 def test_a_clean_run_passes(run: pytest.Pytester) -> None:
     run.makepyfile("def test_nothing(): pass")
     assert run.runpytest_subprocess().ret == pytest.ExitCode.OK
+
+
+def test_each_worker_begins_with_its_share_of_the_long_tests_and_every_test_runs_once(run: pytest.Pytester) -> None:
+    run.makepyfile(LONG)
+    result = run.runpytest_subprocess("-n", "3", "--dist", "worksteal", "-v")
+    result.assert_outcomes(passed=14)
+    first = {line.split()[0]: line.split()[-1] for line in reversed(result.outlines) if "PASSED" in line}
+    assert 3 == len(first)
+    assert all("long" in name for name in first.values())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAIN = Path(__file__).resolve().parents[2] / "addon" / "main.py"
 MITMDUMP = Path(sys.executable).with_name("mitmdump")
 LOOK_S = 0.01
-PATIENCE_S = 15.0
+PATIENCE_S = 40.0
 
 
 @dataclass

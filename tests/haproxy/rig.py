@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from fleet.embedded import EmbeddedValkey
 
-READY_S = 15.0
+READY_S = 40.0
 STEP_S = 0.01
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fleet.embedded import EmbeddedValkey
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
 LISTED_S = 1.0
 
@@ -159,7 +159,7 @@ async def test_failures_are_heard_over_reloads_of_haproxy_and_restarts_of_the_ag
         await ask(plane, "/raise")
         app.age_s = 60.0
         plane.start_agent()
-        [_, crash] = await listed(plane, settled(2), 15.0)
+        [_, crash] = await listed(plane, settled(2), 40.0)
         assert (Symptom.RAISED, "/orders/1") == (crash.failure.failure, crash.failure.path)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from fleet.embedded import EmbeddedValkey
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
 
 async def stoker(plane: Rig, *words: str) -> tuple[int, str, str]:

@@ -18,7 +18,7 @@ SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade:
 # No answer within this: the proxy waits for more of the request, as it may.
 SILENT_S = 0.25
 # An answer that must come, also on a machine that is busy.
-PATIENT_S = 5.0
+PATIENT_S = 20.0
 # What was smuggled behind a request that was answered is answered within this.
 SETTLED_S = 0.03
 

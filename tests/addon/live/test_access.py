@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fleet.settings import Settings
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
 
 async def written(file: Path, count: int) -> list[dict[str, Any]]:
     """The lines, once there are so many."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(found := lines(file)) < count:  # noqa: ASYNC110  # written by another process
             await asyncio.sleep(0.02)
         return found

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.addon.backends import Backend as Scripted
     from tests.addon.rig import Proxy
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
 STABLE = ("production1", "production2", "production3", "production4")
 CANARY = "production5"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fleet.store.crashes import RedisCrashDesk
     from tests.addon.rig import Proxy
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
 TOKEN = "0123456789abcdef-token"
 
@@ -48,7 +48,7 @@ def desk(settings: Settings) -> Iterator[RedisCrashDesk]:
 
 async def listed(desk: RedisCrashDesk, reached: Callable[[tuple[Crash, ...]], bool]) -> tuple[Crash, ...]:
     """What is listed once this holds."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             crashes = (await asyncio.to_thread(desk.crashes, limit=5000)).crashes
             if reached(crashes):

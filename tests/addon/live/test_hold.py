@@ -88,7 +88,7 @@ async def test_the_first_held_request_wakes_the_scaler_after_it_was_reported(pla
             loop.call_soon_threadsafe(woken.set)
             break
 
-    async with client(plane.port) as connection, asyncio.timeout(5):
+    async with client(plane.port) as connection, asyncio.timeout(30):
         listening = asyncio.create_task(asyncio.to_thread(listen))  # noqa: TID251  # awaited below
         await listened_to(plane.fleet.registry)
         connection.send("/")

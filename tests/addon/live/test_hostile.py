@@ -90,7 +90,7 @@ async def test_http2_works_and_keeps_its_authority_as_host(plane: Proxy) -> None
 
 
 async def test_many_requests_of_one_http2_client_wait_for_one_backend_at_once(plane: Proxy) -> None:
-    async with backend("production1") as one, asyncio.timeout(5):
+    async with backend("production1") as one, asyncio.timeout(30):
         await plane.serve(one)
         wire, reader, writer = await _http2(plane.port)
         for stream in range(1, 25, 2):
@@ -128,7 +128,7 @@ async def _http2_status(port: int, headers: list[tuple[str, str]]) -> int | None
     wire.send_headers(1, headers, end_stream=True)
     writer.write(wire.data_to_send())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while data := await reader.read(65_535):
                 for event in wire.receive_data(data):
                     if isinstance(event, h2.events.ResponseReceived):

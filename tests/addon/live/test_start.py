@@ -71,4 +71,4 @@ async def test_a_proxy_starts_from_its_file_while_redis_is_away(tmp_path: Path) 
 
 def _run(folder: Path, *options: str, mode: str = "reverse:http://stoker") -> subprocess.CompletedProcess[str]:
     argv = command(free_port(), folder, *options, mode=mode)
-    return subprocess.run(argv, capture_output=True, text=True, timeout=15, cwd=folder, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd=folder, check=False)

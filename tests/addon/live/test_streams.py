@@ -17,7 +17,7 @@ pytestmark = pytest.mark.live
 
 
 async def test_an_event_arrives_before_the_stream_ends(plane: Proxy) -> None:
-    async with backend("production1") as one, client(plane.port) as connection, asyncio.timeout(5):
+    async with backend("production1") as one, client(plane.port) as connection, asyncio.timeout(30):
         await plane.serve(one)
         connection.send("/events")
         assert (await connection.head()).headers["content-type"] == "text/event-stream"
@@ -28,7 +28,7 @@ async def test_an_event_arrives_before_the_stream_ends(plane: Proxy) -> None:
 
 
 async def test_an_upload_reaches_the_backend_before_it_is_complete(plane: Proxy) -> None:
-    async with backend("production1") as one, client(plane.port) as connection, asyncio.timeout(5):
+    async with backend("production1") as one, client(plane.port) as connection, asyncio.timeout(30):
         await plane.serve(one)
         connection.send("/", "Transfer-Encoding: chunked", method="POST")
         connection.writer.write(b"5\r\nhello\r\n")
