@@ -26,7 +26,7 @@ test-chaos: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not live' tests/chaos $(ARGS)
 	@$(BIN)/python -m pytest -m live tests/chaos/test_live.py $(ARGS)
 
-# One promise after the other against real processes; about ten minutes.
+# One promise after the other against real processes; about eleven minutes.
 test-directed: $(VENV)/.installed-dev
 	@tests/provision
 	@$(BIN)/python -m pytest -m live tests/chaos/test_live_directed.py $(ARGS)
