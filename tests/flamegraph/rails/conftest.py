@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="module", params=["system", "newer"])
+@pytest.fixture(scope="module", params=["system", pytest.param("newer", marks=pytest.mark.long)])
 def ruby(request: pytest.FixtureRequest) -> Ruby:
     return find(request.param)
 
