@@ -40,6 +40,7 @@ TESTS = (
     "test_term",
     "test_term_losses",
     "test_term_numbers",
+    "test_term_proxies",
     "test_sizing",
     "test_backoff",
     "test_refusals",
@@ -57,7 +58,7 @@ TARGETS = {
     "scaler/reconcile.py": ("test_reconcile", "test_reconcile_releases", "test_machine", "test_health"),
     "scaler/sizing.py": ("test_sizing", "test_machine", "test_reconcile"),
     "scaler/health.py": ("test_health", "test_refusals", "test_backoff"),
-    "scaler/term.py": ("test_term", "test_term_losses", "test_term_numbers", "test_machine"),
+    "scaler/term.py": ("test_term", "test_term_losses", "test_term_numbers", "test_term_proxies", "test_machine"),
 }
 # Of a processor, not by the clock: a busy machine must not pass for a test that notices. A whole run takes 2.
 LIMIT_S = 5
