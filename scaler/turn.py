@@ -257,17 +257,22 @@ class Turn:
         minimum = 0 if state.closing else self.minimum.count
         if tally.ordered or tally.leaving or tally.serving < max(state.desired, minimum):
             return FleetState.BUSY
-        if not self.applied([one for one in state.instances.values() if one.phase is Phase.SERVING]):
+        # Where all is published and every proxy has applied the last, no instance needs a look of its own.
+        oldest = self._oldest()
+        seen = state.version == state.published and oldest is not None and oldest >= state.generation
+        if not seen and not self.applied(one for one in state.instances.values() if one.phase is Phase.SERVING):
             return FleetState.READY
         return FleetState.IDLE if tally.serving <= minimum else FleetState.UP
 
     def applied(self, instances: Iterable[Instance]) -> bool:
         """Whether every live proxy has applied the generations that published these phases."""
+        oldest = self._oldest()
+        return oldest is None or all(one.generation is not None and one.generation <= oldest for one in instances)
+
+    def _oldest(self) -> int | None:
+        """The generation that every live proxy has applied; None without one."""
         live = [proxy.generation for proxy in self.state.proxies.values() if proxy.silent_since is None]
-        if not live:
-            return True
-        oldest = min(live)
-        return all(one.generation is not None and one.generation <= oldest for one in instances)
+        return min(live, default=None)
 
     def _summary(self) -> Summary:
         state = self.state
