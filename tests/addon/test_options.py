@@ -110,7 +110,7 @@ async def test_what_was_read_at_the_start_does_not_change() -> None:
     assert context.options.stoker_fleet is None
 
 
-def test_every_option_stands_over_a_setting() -> None:
+async def test_every_option_stands_over_a_setting() -> None:
     settings = load(None)
     for _, setting, sentence in OPTIONS:
         assert sentence.endswith(".")
