@@ -87,7 +87,7 @@ def server(hidden: dict[str, str]) -> Iterator[redis.Redis]:
             yield found
 
 
-@pytest.fixture(params=["mitmproxy", "haproxy"])
+@pytest.fixture(params=["mitmproxy", pytest.param("haproxy", marks=pytest.mark.long)])
 def shop(
     request: pytest.FixtureRequest,
     fleet_name: str,

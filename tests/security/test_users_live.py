@@ -19,7 +19,7 @@ from fleet.store.opening import open_desk
 from stoker.configured import sample_command
 from tests.addon.rig import MAIN, MITMDUMP
 from tests.haproxy.rig import until
-from tests.security.roles import SERVERS, guarded
+from tests.security.roles import guarded
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def running(argv: list[str], settings: Settings, log: Path) -> Iterator[subproce
         process.wait()
 
 
-@pytest.mark.parametrize("server", list(SERVERS))
+@pytest.mark.parametrize("server", ["valkey", pytest.param("redis", marks=pytest.mark.long)])
 async def test_scaler_data_plane_courier_and_people_are_refused_nothing(server: str, tmp_path: Path) -> None:
     port, config = free_port(), tmp_path / "stoker.toml"
     config.write_text(CONFIG.format(folder=tmp_path / "state", port=port, command=json.dumps(sample_command())))

@@ -42,6 +42,7 @@ def test_the_fleet_follows_the_load_no_request_fails_and_no_file_is_left() -> No
 
 
 @pytest.mark.live
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_with_containers_no_container_and_no_image_is_left(engine: Engine) -> None:
     with folder() as temporary:
