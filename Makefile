@@ -15,7 +15,7 @@ test: $(VENV)/.installed-dev
 	@tests/provision
 	@$(BIN)/python -m pytest -n 5 --dist worksteal -m 'not long' --ignore tests/chaos $(ARGS)
 
-# Whole fleets by Ansible's plays and under deploys, and the second HAProxy and Ruby; about four minutes.
+# Whole fleets by Ansible's plays and under deploys, and the second HAProxy, Redis and Ruby; about five minutes.
 test-long: $(VENV)/.installed-dev
 	@tests/provision
 	@$(BIN)/python -m pytest -n 5 --dist worksteal -m long --ignore tests/chaos $(ARGS)
