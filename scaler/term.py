@@ -230,7 +230,7 @@ def _not_found(turn: Turn, event: Adopted, backend: Backend, before: Instance | 
         return
     phase = backend.phase if complete else _perhaps(backend.phase)
     # As in `_continue`: what warms may have served before.
-    kept = replace(before or _listed(backend), unlisted=not complete or phase is Phase.WARMING)
+    kept = replace(before or _listed(backend), unlisted=phase is Phase.WARMING)
     reason = f"host {backend.host} does not answer: kept as it was"
     turn.enter(kept, phase, reason, listed_since=_since(turn, backend))
     if phase is Phase.STARTING:  # it may have been started; not again, its deadline decides

@@ -213,8 +213,16 @@ def test_the_last_one_stays_where_requests_came_between_the_decision_and_the_loo
 def test_nothing_by_order_means_nothing_whatever_comes() -> None:
     machine = idle_until_decided()
     machine.take(Ordered(machine.now, order(OrderKind.SCALE, 0)))
-    machine.look({"web1": 0}, arrivals=machine.arrivals + 9)
+    machine.wait(0.5)
+    uptime_ms = round((machine.now - EPOCH_S) * 1000)
+    machine.look({"web1": 0}, arrivals=machine.arrivals + 9, uptime_ms=uptime_ms)
     assert "draining" == machine.phases()["web1"]
+
+
+def test_what_serves_stays_until_somebody_looked_whether_requests_come() -> None:
+    machine = Machine(policy(min=0))
+    machine.lead(found("web1"), memory=Memory(snapshot(listed("web1")), 1, desired=0), ready=["web1"])
+    assert (None, {"web1": "serving"}) == (machine.state.load, machine.phases())
 
 
 def test_a_close_lets_everything_go_below_the_minimum_and_starts_nothing() -> None:
