@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STEP_S = 0.05
 LOOKS = 600
-SETTINGS = """fleet = "{fleet}"
+COMMON = """fleet = "{fleet}"
 app = "shop"
 state_dir = "{folder}"
 [proxy]
@@ -30,12 +30,16 @@ listen_port = {port}
 [web]
 enabled = false
 [actuator]
-kind = "process"
+"""
+SETTINGS = (
+    COMMON
+    + """kind = "process"
 [instance]
 command = {command}
 [life]
 stop_grace_s = 2
 """
+)
 
 
 @dataclass(slots=True)

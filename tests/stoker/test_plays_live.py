@@ -16,7 +16,7 @@ import redis
 
 from tests.engine import Engine
 from tests.security.test_secrets import command_lines, files_under, found_in, planted, stored
-from tests.stoker.fleets import Fleet, fleet
+from tests.stoker.fleets import COMMON, Fleet, fleet
 from tests.valkey import folder, free_port, installed, serving
 
 if TYPE_CHECKING:
@@ -34,15 +34,9 @@ STEP = """
   changed_when: false
   when: (hostvars[stoker_instance.host].inventory_dir ~ '/hang') is ansible.builtin.file
 """
-SETTINGS = """fleet = "{fleet}"
-app = "shop"
-state_dir = "{folder}"
-[proxy]
-listen_port = {port}
-[web]
-enabled = false
-[actuator]
-kind = "ansible"
+SETTINGS = (
+    COMMON
+    + """kind = "ansible"
 inventory = "{site}/inventory.yml"
 play_timeout_s = {play_s}
 [instance]
@@ -59,6 +53,7 @@ backoff_max_s = 2
 [crashes]
 profile_share = 1.0
 """
+)
 
 
 @dataclass
