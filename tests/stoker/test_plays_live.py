@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-pytestmark = [pytest.mark.live, pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.long, pytest.mark.timeout(360)]
 
-PLAY_S = 40
+PLAY_S = 60
 LOOK_S = 0.02
 # A step of the site's own, which never ends while the file is there.
 STEP = """
@@ -154,12 +154,12 @@ def test_a_play_that_never_ends_has_a_deadline_and_does_not_stop_the_rest(site: 
     shop.until(lambda: bool(site.hangs()))
     site.hang.unlink()
     (hung,) = site.names("starting")
-    # Meanwhile others are started, stopped and replaced by plays of their own.
-    assert 0 == shop.run("scale", "3").returncode
-    shop.until(lambda: len(site.names("serving")) == 2)
+    # Meanwhile others are started by plays of their own, and a dead one is replaced.
     site.engine.client.containers.get(first).kill()
-    shop.until(lambda: first not in str(shop.status()["backends"]) and len(site.names("serving")) == 2)
-    assert site.hangs(), "all that had to be done while the play hung"
+    assert 0 == shop.run("scale", "3").returncode
+    shop.until(lambda: any(name != first for name in site.names("serving")))
+    assert site.hangs(), "another was started while the play hung"
+    shop.until(lambda: first not in str(shop.status()["backends"]))
     shop.until(lambda: len(site.names("serving")) == 3)
     assert [] == site.hangs()
     assert hung not in site.names("serving")
