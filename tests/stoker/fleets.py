@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STEP_S = 0.05
-LOOKS = 600
+LOOKS = 400
 COMMON = """fleet = "{fleet}"
 app = "shop"
 state_dir = "{folder}"
@@ -103,13 +104,14 @@ class Fleet:
         return [json.loads(line) for line in self.run("events", "--json", "--last", "1000").stdout.splitlines()]
 
     def until(self, true: Callable[[], bool]) -> None:
-        """Wait until it is true; fails with what `stoker up` said where it never is."""
+        """Wait until it is true, each rest as long as a look; fails with what `stoker up` said where it never is."""
         never = threading.Event()
         for _ in range(LOOKS):
+            began = time.monotonic()
             if true():
                 return
             assert self.up is None or self.up.poll() is None, self.said
-            never.wait(STEP_S)
+            never.wait(max(STEP_S, time.monotonic() - began))
         raise AssertionError(self.said)
 
     def get(self) -> str:

@@ -48,6 +48,7 @@ env_file = "{folder}/app.env"
 max = 4
 [life]
 stop_grace_s = 2
+start_timeout_s = 120
 probe_serving_s = 1
 backoff_max_s = 2
 [crashes]
