@@ -1,7 +1,8 @@
 """Monotonic counters of many proxies in; requests a second, in-flight and held over two windows out. Pure.
 
-Rules: the first sight of a proxy counts nothing; a new series or a smaller value counts the new value; a lost write
-costs nothing; a silent proxy keeps its last gauges and adds no rate; all proxies silent is no data, not zero.
+Rules: the first sight of a proxy counts nothing, but where it began in a hole that others are counted over; a new
+series or a smaller value counts the new value; a lost write costs nothing; a silent proxy keeps its last gauges and
+adds no rate; all proxies silent is no data, not zero.
 """
 
 from __future__ import annotations
@@ -160,7 +161,8 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
     """
     silent, total, known = sighting.silent, 0.0, False
     spans: list[tuple[str, Track, int]] = []
-    hole: tuple[float, float] | None = None
+    earliest = oldest - CLOSEST_POINTS_S
+    hole_from = earliest  # the first look that anybody is counted from: earlier only before a hole
     for proxy, track in tracks.items():
         points = track.points
         if len(points) < 2:
@@ -168,38 +170,43 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
         known = True
         if proxy in silent and points[-1][0] < oldest:
             continue
-        first = _first(points, oldest)
+        first = _first(points, oldest, silent=proxy in silent)
         spans.append((proxy, track, first))
-        if points[first][0] < oldest - CLOSEST_POINTS_S and (hole is None or points[first][0] < hole[0]):
-            hole = points[first][0], points[first + 1][0]
+        hole_from = min(hole_from, points[first][0])
     begun = max(oldest, since)
     for proxy, track, first in spans:
+        if hole_from < earliest and _came_within(track, first, hole_from):
+            total += track.arrivals / (now - hole_from)
+            continue
         arrivals = track.points[first][1]
-        elapsed_ms = _elapsed_ms(track, first, now, begun, hole, silent=proxy in silent)
+        elapsed_ms = _elapsed_ms(track, first, now, begun, silent=proxy in silent)
         if elapsed_ms > 0:
             total += (track.points[-1][1] - arrivals) * 1000 / elapsed_ms
     return total if known else None
 
 
-def _first(points: tuple[tuple[float, int, int], ...], oldest: float) -> int:
+def _first(points: tuple[tuple[float, int, int], ...], oldest: float, *, silent: bool) -> int:
     """Where the window begins: at its first point, or before the hole that it begins with."""
     earliest = oldest - CLOSEST_POINTS_S
     if points[0][0] >= earliest:
         return 0
-    first = min(bisect_left(points, (earliest,)), len(points) - 2)
+    first = min(bisect_left(points, (earliest,)), len(points) - (1 if silent else 2))
     return first - 1 if first and points[first][0] > oldest + HOLE_S else first
 
 
-def _elapsed_ms(
-    track: Track, first: int, now: float, begun: float, hole: tuple[float, float] | None, *, silent: bool
-) -> float:
-    """The time that what arrived at one proxy is spread over. `hole` is another's, counted from before it began.
+def _came_within(track: Track, first: int, hole_from: float) -> bool:
+    """Whether a proxy began after the hole did that another one is counted over, and so took requests from that one.
 
-    Who came within that hole has part of what is counted over all of it: its rate weighs as much as its time in it.
+    All that it ever counted is then to be spread over the hole, too. It is the proxy's own clock that tells: one that
+    is first seen after the hole may have come at any moment of it, or have served unseen all the time.
     """
+    latest = track.points[-1][0]
+    return hole_from < track.since <= track.points[first][0] and hole_from < latest - track.uptime_ms / 1000
+
+
+def _elapsed_ms(track: Track, first: int, now: float, begun: float, *, silent: bool) -> float:
+    """The time that what arrived at one proxy is spread over."""
     at, _, span_ms = track.points[first]
-    if hole is not None and hole[0] < track.since <= at and track.since < hole[1]:
-        return (now - at) * 1000 * (now - hole[0]) / (now - track.since)
     from_here = min(at, begun)
     since_ms = (now - from_here) * 1000 if track.since > from_here else (now - at - LATE_S) * 1000
     return max(since_ms, (now - at) * 1000 if silent else track.points[-1][2] - span_ms)

@@ -13,6 +13,7 @@ from fleet.meter import Load, Window, observe
 from fleet.registry import ProxyReading, Sighting
 
 STABLE_S, PANIC_S = 60.0, 4.0
+STABLE_LOOKS = 70  # a second apart: until the window holds nothing of what was before
 
 
 def reading(proxy: str = "p", arrivals: int = 0, **values: Any) -> ProxyReading:
@@ -165,6 +166,47 @@ def test_who_joins_while_another_cannot_be_seen_is_not_counted_beside_what_it_to
     load = meter.told(back, reading("q", 30 * (joined_s + 1), uptime_ms=1000 * (joined_s + 1)))
     assert 60 == pytest.approx(load.stable_rps, rel=0.03)
     assert 60 == pytest.approx(load.panic_rps, rel=0.03)
+
+
+@pytest.mark.parametrize(("hole_s", "joined_s", "seen_s"), [(66, 1, 0), (66, 64, 0), (66, 30, 3), (300, 200, 1)])
+def test_who_joins_in_a_hole_and_is_first_seen_after_it_is_not_counted_beside_what_it_took_over(
+    hole_s: int, joined_s: int, seen_s: int
+) -> None:
+    meter = Meter()
+    meter.steady(60, 61)
+    loads = []
+    for second in range(STABLE_LOOKS):
+        alone_s, joined = 61 + hole_s - joined_s, joined_s + second
+        back = reading(arrivals=60 * alone_s + 30 * joined, uptime_ms=1000 * (alone_s + joined))
+        other = reading("q", 30 * joined, uptime_ms=1000 * joined)
+        seen = (back, other) if second >= seen_s else (back,)
+        load = meter.told(*seen, after_s=1.0 if second else hole_s)
+        loads += [load] if second > seen_s else []
+    assert all(pytest.approx(60, rel=0.05) == load.stable_rps for load in loads)
+    assert all((load.panic_rps or 0.0) < 63 for load in loads)
+
+
+def test_who_served_all_through_a_hole_and_is_first_seen_after_it_counts_in_full() -> None:
+    meter = Meter()
+    meter.steady(30, 61)
+    for second in range(STABLE_LOOKS):
+        both = (
+            reading(arrivals=30 * (127 + second), uptime_ms=1000 * (127 + second)),
+            reading("q", 30 * (900 + second), uptime_ms=1000 * (900 + second)),
+        )
+        load = meter.told(*both, after_s=1.0 if second else 66.0)
+        assert second == 0 or pytest.approx(60) == load.stable_rps
+
+
+def test_who_ends_after_a_hole_is_not_counted_over_it_for_longer_than_who_took_its_requests() -> None:
+    meter = Meter()
+    for second in range(61):
+        meter.told(*(reading(proxy, 30 * second, uptime_ms=1000 * second) for proxy in ("ends", "stays")))
+    meter.told(*(reading(proxy, 30 * 126, uptime_ms=126_000) for proxy in ("ends", "stays")), after_s=66.0)
+    for second in range(1, STABLE_LOOKS):
+        stays = reading("stays", 30 * 126 + 60 * second, uptime_ms=126_000 + 1000 * second)
+        load = meter.told(stays, silent=("ends",))
+        assert pytest.approx(60) == load.stable_rps
 
 
 def test_proxies_are_added_up() -> None:
