@@ -5,6 +5,8 @@
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
+# Packages from an index of your own.
+ARG PIP_INDEX_URL
 COPY . /src
 RUN python3 -m venv /opt/stoker \
  && /opt/stoker/bin/python -m pip install --no-cache-dir --disable-pip-version-check --constraint /src/constraints.txt /src \
