@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ def test_the_base_is_an_argument_of_both_stages() -> None:
     found = instructions()
     assert ("ARG", "BASE=python:3.13-slim") == found[0]
     assert ["${BASE} AS build", "${BASE}"] == [rest for word, rest in found if word == "FROM"]
+
+
+def test_every_argument_that_the_documentation_names_is_one_of_the_build() -> None:
+    named = re.findall(r"--build-arg (\w+)=", (ROOT / "docs" / "container.md").read_text(encoding="utf-8"))
+    arguments = {rest.partition("=")[0] for word, rest in instructions() if word == "ARG"}
+    assert {"BASE", "PIP_INDEX_URL"} == arguments == set(named)
 
 
 def test_it_does_not_run_as_root() -> None:
