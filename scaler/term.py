@@ -46,7 +46,10 @@ def take_term(turn: Turn, event: Elected | Deposed | Refused | Adopted) -> None:
 
 
 def survey_when_due(turn: Turn) -> None:
-    """Take stock once acts may begin, not before: until then an earlier holder may still act."""
+    """Take stock once acts may begin, not before: until then an earlier holder may still act.
+
+    And only after a look at the proxies in this term: whom the store lost shows by it.
+    """
     term = turn.state.term
     if term is not None and not term.surveyed and turn.now >= term.act_from:
         turn.set(term=replace(term, surveyed=True))
@@ -54,11 +57,10 @@ def survey_when_due(turn: Turn) -> None:
 
 
 def _elected(turn: Turn, event: Elected) -> None:
-    """Begin by taking stock; nothing is decided before the answer."""
+    """Begin; stock is taken at the next look, and nothing is decided before its answer."""
     settled = event.act_from <= event.sent_at
     term = Term(event.token, event.act_from, event.sent_at + event.lease_ttl_s, event.lease_ttl_s, settled=settled)
     turn.set(term=term, adopted=False, publishing=None, pinning=False, pin_tried=-1)
-    survey_when_due(turn)
 
 
 def _deposed(turn: Turn, reason: str) -> None:

@@ -24,6 +24,7 @@ from scaler.messages import (
     Stop,
     StopFailed,
     Stopped,
+    Survey,
     Unpublished,
     Watch,
 )
@@ -78,8 +79,9 @@ def test_nothing_is_decided_before_the_survey_is_answered() -> None:
     machine = Machine()
     machine.elect()
     machine.tick(reading())
+    machine.tick(reading())
     assert {} == machine.phases()
-    assert (0, ()) == (machine.state.desired, machine.last.effects)
+    assert (0, [(Survey(1),), ()]) == (machine.state.desired, [taken.effects for taken in machine.steps[-2:]])
 
 
 def test_nothing_is_done_without_a_term() -> None:

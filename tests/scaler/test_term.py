@@ -34,9 +34,11 @@ from tests.scaler.builders import (
 )
 
 
-def test_a_settled_lease_asks_for_the_survey_at_once() -> None:
+def test_a_settled_lease_asks_for_the_survey_at_its_first_look_at_the_proxies() -> None:
     machine = Machine()
-    assert 1 == surveys(machine.elect())
+    assert [0, 0, 1, 0] == [
+        surveys(taken) for taken in (machine.elect(), machine.blind(), machine.tick(), machine.tick())
+    ]
 
 
 @pytest.mark.parametrize(
