@@ -67,6 +67,11 @@ def _store_wiped(world: World, fault: Fault) -> None:
 
 def _lost(world: World) -> None:
     world.model.lost({one.id: frozenset(one.state.proxies) for one in world.scalers.values() if one.alive})
+    # What took an order back may be lost before anybody read it, and old data may hold an order that was taken back
+    # since: who gave it sees that it still stands, and takes it back again.
+    for back, since in world.taken_back.items():
+        if since < world.timeline.now:
+            place(world, Order(back))
 
 
 def _store_back(world: World, fault: Fault) -> None:
@@ -74,10 +79,6 @@ def _store_back(world: World, fault: Fault) -> None:
     world.server.restore(fault.at)
     world.server.down_until = world.timeline.now + (2.0 if fault.kind == "store-failover" else 1.0)
     _lost(world)
-    # The old data may hold an order that was taken back since: who gave it sees that, and takes it back again.
-    for back, since in world.taken_back.items():
-        if since < world.timeline.now:
-            place(world, Order(back))
 
 
 def _store_down(world: World, fault: Fault) -> None:

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from fleet.registry import Change, Happening
     from tests.chaos.simulated.engine import Container
 
-# Between a proxy's last report and the moment at which a tick can know that it is silent.
-NOTICED_S = PROXY_TTL_S + 3.0
 EARLY_S = 0.5
-# Between the first report of a proxy that was forgotten and the moment at which what was decided without it is done.
+# Between the first report of a proxy that was forgotten and the publication of what was decided without it.
 BACK_S = 3.0
 
 
@@ -57,6 +55,7 @@ class Model:
     _told: set[tuple[str, str, str]] = field(default_factory=set)
     _sent: dict[str, float] = field(default_factory=dict)
     _draining_since: dict[str, float] = field(default_factory=dict)
+    _stopping_since: dict[str, float] = field(default_factory=dict)
     _knew: Mapping[str, frozenset[str]] = field(default_factory=dict)
     _losses: list[float] = field(default_factory=list)
     _lived_at: dict[str, float] = field(default_factory=dict)  # when data was first lost in the life of each scaler
@@ -110,6 +109,8 @@ class Model:
         for name, backend in after.items():
             if backend.phase is Phase.DRAINING:
                 self._draining_since.setdefault(name, now)
+            elif backend.phase is Phase.STOPPING and (name not in before or before[name].phase is not Phase.STOPPING):
+                self._stopping_since[name] = now
         self.registry, self.generation, self.writer, self.published_at = dict(after), generation, lease, now
         self._told.clear()
 
@@ -184,8 +185,11 @@ class Model:
         since = self._draining_since.get(name)
         if since is not None and now - since >= self.policy.life.drain_timeout_s - EARLY_S:
             return
+        decided_at = self._stopping_since.get(name, now)  # whoever takes over before it is done goes on with it
         flying = {
-            one.id: one.in_flight(name) for one in self.proxies.values() if one.serves and not self._gone(one, scaler)
+            one.id: one.in_flight(name)
+            for one in self.proxies.values()
+            if one.serves and not self._gone(one, scaler, decided_at)
         }
         if any(flying.values()):
             raise self.broken(
@@ -195,22 +199,28 @@ class Model:
 
     # What the proxies are ---------------------------------------------------------------------------------------
 
-    def _gone(self, proxy: Proxy, scaler: str) -> bool:
-        """Whether that scaler cannot know of this proxy: lost by the store, forgotten by now, or begun meanwhile."""
+    def _gone(self, proxy: Proxy, scaler: str, decided_at: float) -> bool:
+        """Whether that scaler could not know of this proxy when it decided.
+
+        The proxy was lost by the store, is forgotten by now or was until then, or has begun meanwhile.
+        """
         silent_s = self.timeline.now - proxy.last_report
         forget_s = self.policy.life.proxy_forget_s
-        just_back = proxy.back_after_s >= forget_s and self.timeline.now - proxy.back_at < BACK_S
+        just_back = proxy.back_after_s >= forget_s and decided_at - proxy.back_at < BACK_S
         forgotten = proxy.kind != "haproxy" and (silent_s >= forget_s or just_back)
         lost = self.lost_at >= proxy.last_report and proxy.id not in self._knew.get(scaler, ())
         return forgotten or lost or not proxy.known
 
-    def missing(self, scaler: str) -> list[str]:
-        """The proxies that serve, and of which that scaler should know by now that they are silent."""
-        now = self.timeline.now
+    def missing(self, scaler: str, looked_at: float) -> list[str]:
+        """The proxies that serve, and that were silent at that look of the scaler's.
+
+        A slow store makes a look seconds old. Of what fell silent since nobody can know who decides by it; a drain then
+        lasts for its whole time.
+        """
         return [
             one.id
             for one in self.proxies.values()
-            if one.serves and now - one.last_report > NOTICED_S and not self._gone(one, scaler)
+            if one.serves and looked_at - one.last_report > PROXY_TTL_S and not self._gone(one, scaler, looked_at)
         ]
 
     def busy(self, scaler: str, looked_at: float, within_s: float) -> list[str]:
@@ -221,5 +231,7 @@ class Model:
         return [
             one.id
             for one in self.proxies.values()
-            if one.serves and not self._gone(one, scaler) and looked_at - one.told_busy_at(looked_at) < within_s
+            if one.serves
+            and not self._gone(one, scaler, looked_at)
+            and looked_at - one.told_busy_at(looked_at) < within_s
         ]

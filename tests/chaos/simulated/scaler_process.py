@@ -15,6 +15,7 @@ from tests.chaos.simulated.server import EPOCH_S, Door
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fleet.registry import Sighting
     from scaler.inbox import Ending
     from scaler.messages import Effect, Event
     from scaler.state import Policy
@@ -94,10 +95,10 @@ class ScalerProcess:
         """One of its own times as the true one."""
         return at - self._clock_s
 
-    @property
-    def looked_at(self) -> float:
-        """The true time of its last look at the proxies' reports."""
-        return self._door.looked_at
+    def looked_at(self, sighting: Sighting | None) -> float:
+        """The true time of that look at the proxies' reports; of the last one where it is none."""
+        looks = self._door.looks
+        return next((at for at, seen in looks if seen is sighting), looks[-1][0] if looks else 0.0)
 
     def _took(self, seconds: float) -> None:
         self._lag_s += seconds

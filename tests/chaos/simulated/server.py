@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,7 @@ Value = TypeVar("Value")
 EPOCH_S = 1_800_000_000.0
 TIMEOUT_S = 1.0
 EVENTS_KEPT = 20
+LOOKS_KEPT = 8  # more than wait for their turn in a scaler at once
 NOBODY = frozenset[str]()
 
 
@@ -120,7 +121,7 @@ class Door:
     party: str
     server: Server
     late: Callable[[float], None]
-    looked_at: float = 0.0  # when it read the proxies' reports last
+    looks: deque[tuple[float, Sighting]] = field(default_factory=lambda: deque(maxlen=LOOKS_KEPT))  # at the proxies
 
     def _reach(self) -> Server:
         server, now = self.server, self.server.timeline.now
@@ -193,8 +194,9 @@ class Door:
 
     def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
         server = self._reach()
-        self.looked_at = self.server.timeline.now
-        return self._answer(server.sight(detail=detail, outcomes=outcomes))
+        sighting = server.sight(detail=detail, outcomes=outcomes)
+        self.looks.append((server.timeline.now, sighting))
+        return self._answer(sighting)
 
     def forget(self, lease: Lease, proxy: str) -> None:
         self._fenced(lease, self._reach().memory.forget, proxy, ())

@@ -86,12 +86,13 @@ class StepWatcher:
         if not chosen:
             return
         model = self._model
-        if missing := model.missing(process.id):
+        looked_at = process.looked_at(event.sighting if isinstance(event, Tick) else None)
+        if missing := model.missing(process.id, looked_at):
             raise model.broken("a missing proxy delays scale-down", f"{process.name} drains {chosen}: {missing}")
         serving = sum(one.phase is Phase.SERVING for one in taken.state.instances.values())
         if serving == 0 and taken.state.manual is None:
             window_s = self._policy.sizes.stable_window_s - QUIET_SLACK_S
-            if busy := model.busy(process.id, process.looked_at, window_s):
+            if busy := model.busy(process.id, looked_at, window_s):
                 raise model.broken("to zero only when idle", f"{process.name} drains {chosen}: {busy} had requests")
 
     def _rate(self, process: ScalerProcess, rps: float) -> None:
