@@ -35,7 +35,7 @@ LONGEST_SNIPPET = 64_000
 KEYWORDS = frozenset(
     {
         *("global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "mailers", "program", "ring"),
-        *("server", "server-template", "unique-id-format"),
+        *("server", "server-template", "unique-id-format", "unique-id-header"),
         *("userlist", "cache", "http-errors", "log-forward", "fcgi-app", "crt-store", "traces"),
         *(".if", ".elif", ".else", ".endif", ".notice", ".alert", ".diag"),
     }

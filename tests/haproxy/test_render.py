@@ -111,7 +111,12 @@ def test_the_users_lines_stand_in_their_sections(tmp_path: Path) -> None:
     "line",
     [
         *("backend other", '"backend" other', "back\\end other", "  global", "listen x", ".if defined(X)"),
-        *("server evil 1.2.3.4:80", "server-template evil 3 1.2.3.4:80", "unique-id-format %rt"),
+        *(
+            "server evil 1.2.3.4:80",
+            "server-template evil 3 1.2.3.4:80",
+            "unique-id-format %rt",
+            "unique-id-header X-Id",
+        ),
     ],
 )
 def test_a_snippet_cannot_begin_a_section_or_add_a_server(tmp_path: Path, line: str) -> None:
