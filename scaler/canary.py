@@ -69,8 +69,6 @@ def lost_canary(turn: Turn, instance: Instance, reason: str) -> bool:
     turn.moved.append(f"canary {instance.name} lost")
     if deaths >= MOST_DEATHS:
         cut(turn, f"{deaths} of its instances failed, the last was {instance.name}: {reason}")
-    elif turn.instances[instance.name].phase is Phase.SERVING:
-        _release(turn, instance, f"replaced: {reason}")
     return True
 
 
@@ -82,6 +80,7 @@ def missing_canaries(turn: Turn, most: int) -> int:
     canary = turn.releases.canary
     if canary is None or turn.state.closing:
         return 0
+    _replace_failing(turn, canary)
     desired, there = turn.state.desired, _canaries(turn, canary)
     wanted = min(wanted_canaries(canary.share / 100, desired), most - desired) if desired else 0
     if len(there) > wanted and not missing(turn):
@@ -90,6 +89,14 @@ def missing_canaries(turn: Turn, most: int) -> int:
         for instance in surplus[: min(len(there) - max(0, wanted), waiting + _spare(turn, most))]:
             _release(turn, instance, f"{wanted} canaries for {desired} desired")
     return max(0, wanted - len(there)) if _serving(turn, stable=True) else 0
+
+
+def _replace_failing(turn: Turn, canary: Canary) -> None:
+    """Let canaries go that fail their probes, but never the last that serves, nor one that the minimum needs."""
+    for instance in _canaries(turn, canary):
+        failing = instance.phase is Phase.SERVING and instance.misses >= turn.policy.life.probe_failures
+        if failing and turn.tally.serving > max(1, turn.minimum.count):
+            _release(turn, instance, f"replaced: {instance.misses} probes in a row: {instance.trouble}")
 
 
 def _spare(turn: Turn, most: int) -> int:

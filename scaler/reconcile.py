@@ -38,7 +38,7 @@ def reconcile(turn: Turn, loads: Mapping[str, int] | None = None) -> None:
     if rolling(turn):
         fresh = sum(instance.spec == turn.releases.current.spec for instance in _counting(turn))
         goal, limit = min(desired + max(1, surge), turn.tally.capacity + desired - fresh), most
-    elif _replacing(turn):
+    elif _replacing(turn, tried):
         goal, limit = goal + 1, most
     there = turn.tally.capacity
     _order(turn, min(min(goal, limit) - _capacity(turn, tried), most - there), turn.releases.current)
@@ -72,11 +72,15 @@ def _try_canary(turn: Turn) -> None:
         _enter(turn, canary.release, f"canary: {canary.release.name} on {canary.share} % of the traffic")
 
 
-def _replacing(turn: Turn) -> bool:
-    """Whether one failing instance is to be replaced: never the last, and none while more than half fail."""
+def _replacing(turn: Turn, tried: frozenset[str]) -> bool:
+    """Whether one failing instance is to be replaced: never the last, and none while more than half fail.
+
+    What is on trial and fails is not replaced by what is in force.
+    """
     serving, doubtful = turn.tally.serving, turn.tally.doubtful
     failing = doubtful > 0 and any(
-        instance.phase is Phase.SERVING and not _healthy(turn, instance) for instance in turn.instances.values()
+        instance.phase is Phase.SERVING and not _healthy(turn, instance) and instance.spec not in tried
+        for instance in turn.instances.values()
     )
     widespread = doubtful * 2 > serving
     turn.alarm(

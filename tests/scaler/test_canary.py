@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fleet.registry import Detail, Memory, Order, OrderKind, Outcomes, Sighting
 from fleet.release import Canary, Release, Releases
-from scaler.messages import Deposed, Look, Ordered, Publish, Resolved, Tick
-from tests.scaler.builders import SPEC, Machine, found, listed, policy, reading, snapshot
+from scaler.messages import Deposed, Look, Ordered, Outcome, Publish, Resolved, Tick
+from tests.scaler.builders import SPEC, Machine, found, listed, policy, probe, reading, snapshot
 
 STABLE = ("web1", "web2", "web3", "web4", "web5")
 
@@ -74,6 +74,28 @@ def test_canaries_that_carry_all_of_the_load_go_only_as_others_serve() -> None:
 def test_where_nothing_else_makes_room_for_a_start_one_canary_goes() -> None:
     machine = carrying_all(largest=4, surge=0)
     assert ["serving"] * 3 + ["draining"] == [machine.phases()[name] for name in STABLE[:4]]
+
+
+def test_one_that_fails_its_probes_goes_once_the_minimum_serves_without_it() -> None:
+    machine = running()
+    probe(machine, "web1", Outcome.REFUSED, Outcome.REFUSED)
+    probe(machine, "web6", *[Outcome.BAD] * 3)
+    assert {"web1": "stopping", "web6": "serving", "web7": "starting"} == {
+        name: phase for name, phase in machine.phases().items() if name not in STABLE[1:]
+    }
+    machine.start("web7")
+    machine.ready("web7")
+    assert "draining" == machine.phases()["web6"]
+    assert "replaced: 3 probes in a row: status 500" in machine.reasons("web6")
+
+
+def test_one_that_fails_its_probes_stays_as_the_last_that_serves() -> None:
+    machine = running()
+    machine.policy = policy(min=0, max=10)
+    for name in STABLE:
+        probe(machine, name, Outcome.REFUSED, Outcome.REFUSED)
+    probe(machine, "web6", *[Outcome.BAD] * 3)
+    assert "serving" == machine.phases()["web6"]
 
 
 def test_an_alert_without_a_canary_is_a_note() -> None:
