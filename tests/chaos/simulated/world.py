@@ -174,8 +174,12 @@ class World:
                 raise self.model.broken("take-over within 10 s", f"{one.name} could act and nobody does")
 
     def _limit_s(self, since: float) -> float:
-        """Old data may hold an old lease, and who takes one from a server that lost data waits a lease's time."""
-        return TAKE_OVER_S + (UNSETTLED_S if self.model.lost_at >= since - TAKE_OVER_S else 0.0)
+        """Old data may hold an old lease, and who takes one from a server that lost data waits a lease's time.
+
+        Whoever waits while data is lost again loses the lease that it has, and begins anew.
+        """
+        lost_at = self.model.lost_at
+        return TAKE_OVER_S + (UNSETTLED_S + max(0.0, lost_at - since) if lost_at >= since - TAKE_OVER_S else 0.0)
 
     def _at_rest(self) -> None:
         """After the last fault: everything that runs is listed and serves, and every proxy knows it."""
