@@ -112,10 +112,16 @@ def _blind(turn: Turn, event: Adopted) -> bool:
 
 
 def _known(turn: Turn, event: Adopted) -> Mapping[str, Backend]:
-    """What the store lists, under our own memory where that is newer."""
+    """What the store lists, or our own memory where that is newer, with what the older list tells of others that run.
+
+    What neither this memory nor a host knows any longer is gone, and a silent host is no reason to list it again.
+    """
     listed = event.memory.snapshot.backends if event.memory.snapshot else {}
-    ours = turn.instances if _remembers_more(turn, event) else {}
-    return {**listed, **{name: instance.backend(0) for name, instance in ours.items()}}
+    if not _remembers_more(turn, event):
+        return listed
+    runs = {item.name for item in event.census.found}
+    ours = {name: instance.backend(0) for name, instance in turn.instances.items()}
+    return {**{name: backend for name, backend in listed.items() if name in runs}, **ours}
 
 
 def _remembers_more(turn: Turn, event: Adopted) -> bool:

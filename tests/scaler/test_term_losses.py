@@ -13,6 +13,7 @@ from scaler.messages import (
     Found,
     Ordered,
     Publish,
+    Stopped,
 )
 from tests.scaler.builders import (
     EMPTY,
@@ -108,6 +109,29 @@ def test_a_silent_hosts_instances_come_from_memory_where_the_store_is_empty() ->
     machine.adopt(found("web1"), memory=EMPTY, answered=())
     assert {"web1": "serving", "web2": "serving"} == machine.phases()
     assert url("web2") == machine.change().backends["web2"].url
+
+
+def test_an_older_registry_brings_back_nothing_that_our_own_memory_saw_end() -> None:
+    machine = serving(2)
+    machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 1, "1-1")))
+    machine.look({"web1": 1, "web2": 0})
+    machine.publish()
+    machine.tick(reading(generation=machine.state.generation))
+    machine.publish()
+    machine.take(Stopped(machine.now, "web2"))
+    machine.take(Deposed(machine.now, "the store was restored"))
+    machine.elect(token=2)
+    machine.adopt(memory=remembered("web1", "web2", generation=2, desired=2), answered=())
+    assert {"web1": "serving"} == machine.phases()
+
+
+def test_what_runs_and_our_own_memory_does_not_know_goes_on_in_the_phase_of_an_older_registry() -> None:
+    machine = serving(1)
+    machine.take(Deposed(machine.now, "the store was restored"))
+    machine.elect(token=2)
+    old = remembered(web1=Phase.SERVING, web2=Phase.DRAINING, generation=2, desired=1)
+    machine.adopt(found("web1"), found("web2"), memory=old)
+    assert {"web1": "serving", "web2": "draining"} == machine.phases()
 
 
 def test_a_registry_that_another_scaler_wrote_wins_over_our_memory() -> None:
