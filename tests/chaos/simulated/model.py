@@ -56,6 +56,7 @@ class Model:
     _sent: dict[str, float] = field(default_factory=dict)
     _draining_since: dict[str, float] = field(default_factory=dict)
     _stopping_since: dict[str, float] = field(default_factory=dict)
+    _ordered_at: dict[str, float] = field(default_factory=dict)  # when each name was given out last
     _knew: Mapping[str, frozenset[str]] = field(default_factory=dict)
     _losses: list[float] = field(default_factory=list)
     _lived_at: dict[str, float] = field(default_factory=dict)  # when data was first lost in the life of each scaler
@@ -107,7 +108,9 @@ class Model:
             self._never_back(before, after)
         now = self.timeline.now
         for name, backend in after.items():
-            if backend.phase is Phase.DRAINING:
+            if backend.phase is Phase.STARTING and name not in before:
+                self._ordered_at[name] = now
+            elif backend.phase is Phase.DRAINING:
                 self._draining_since.setdefault(name, now)
             elif backend.phase is Phase.STOPPING and (name not in before or before[name].phase is not Phase.STOPPING):
                 self._stopping_since[name] = now
@@ -156,17 +159,19 @@ class Model:
     def start_sent(self, scaler: str, name: str) -> None:
         self.checked["started"] += 1
         sent_at = self._sent.get(name)
-        if sent_at is not None and (self.lost_at < sent_at or self._could_tell(scaler, sent_at)):
+        if sent_at is not None and self._could_tell(scaler, sent_at):
             raise self.broken("nothing is started twice", f"{name} by {scaler}")
         self._sent[name] = self.timeline.now
         if self._late(scaler) and name in self.registry and self.writer and self.writer.scaler != scaler:
             raise self.broken("a late scaler is harmless", f"{scaler} started {name}, which {self.writer.scaler} has")
 
     def _could_tell(self, scaler: str, sent_at: float) -> bool:
-        """Whether it lived when that was first lost, so that by what it remembers it knows what to leave out.
+        """Whether that is not lost, or it lived when that was, so that by what it remembers it knows what to leave out.
 
         To have lived at a later loss does not help: by then nobody knew of what the first one took.
         """
+        if self.lost_at < sent_at:
+            return True
         first = next(at for at in self._losses if at >= sent_at)
         return self._lived_at.get(scaler, inf) <= first and not self.clock_went_back
 
@@ -181,6 +186,9 @@ class Model:
         elif listed is None or listed.phase not in {Phase.STOPPING, Phase.FAILED}:
             raise self.broken("publish, then act", f"{name} stopped while {listed.phase if listed else 'unlisted'}")
         if not container.runs(now) or not container.answers(now) or container.bad[0] <= now:
+            return
+        # Where a name may be given out again, what is stopped by it may be an earlier one that nobody knows any longer.
+        if container.created < self._ordered_at.get(name, 0.0) and not self._could_tell(scaler, container.created):
             return
         since = self._draining_since.get(name)
         if since is not None and now - since >= self.policy.life.drain_timeout_s - EARLY_S:

@@ -57,7 +57,10 @@ class StepWatcher:
 
     def _all(self, before: State, event: Event, taken: Step) -> None:
         rules, model = self._rules, self._model
-        rules.accepted = {} if model.lost_at >= model.published_at else model.registry
+        # Of a scaler that lost its lease unawares the store takes nothing: it cannot know what another published since.
+        term, holder = taken.state.term, model.holder
+        holds = term is not None and holder is not None and term.token == holder.token
+        rules.accepted = model.registry if holds and model.lost_at < model.published_at else {}
         rules._effects(event, taken)
         rules._moves(before, event, taken)
         rules._drains(before, event, taken)
