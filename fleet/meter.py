@@ -162,7 +162,7 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
     silent, total, known = sighting.silent, 0.0, False
     spans: list[tuple[str, Track, int]] = []
     earliest = oldest - CLOSEST_POINTS_S
-    hole_from = earliest  # the first look that anybody is counted from: earlier only before a hole
+    hole_from = hole_until = earliest  # the longest hole that the window begins in
     for proxy, track in tracks.items():
         points = track.points
         if len(points) < 2:
@@ -172,14 +172,15 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
             continue
         first = _first(points, oldest, silent=proxy in silent)
         spans.append((proxy, track, first))
-        hole_from = min(hole_from, points[first][0])
+        if points[first][0] < hole_from:
+            hole_from, hole_until = points[first][0], points[first + 1][0]
     begun = max(oldest, since)
     for proxy, track, first in spans:
         if hole_from < earliest and _came_within(track, first, hole_from):
-            total += track.arrivals / (now - hole_from)
+            total += _arrived_since(track, oldest, hole_from, hole_until) / (now - oldest)
             continue
-        arrivals = track.points[first][1]
-        elapsed_ms = _elapsed_ms(track, first, now, begun, silent=proxy in silent)
+        at, arrivals, span_ms = _begin(track.points, first, oldest)
+        elapsed_ms = _elapsed_ms(track, at, span_ms, now, begun, silent=proxy in silent)
         if elapsed_ms > 0:
             total += (track.points[-1][1] - arrivals) * 1000 / elapsed_ms
     return total if known else None
@@ -204,9 +205,29 @@ def _came_within(track: Track, first: int, hole_from: float) -> bool:
     return hole_from < track.since <= track.points[first][0] and hole_from < latest - track.uptime_ms / 1000
 
 
-def _elapsed_ms(track: Track, first: int, now: float, begun: float, *, silent: bool) -> float:
-    """The time that what arrived at one proxy is spread over."""
-    at, _, span_ms = track.points[first]
+def _begin(points: tuple[tuple[float, int, int], ...], first: int, oldest: float) -> tuple[float, float, float]:
+    """What was counted when the window began: in a hole by its share, as if requests had come evenly all through it.
+
+    So the window is as long for all, and who takes another's requests over is never counted beside them.
+    """
+    at, arrivals, span_ms = points[first]
+    if at >= oldest - CLOSEST_POINTS_S:
+        return at, arrivals, span_ms
+    until, arrivals_then, span_then_ms = points[first + 1]
+    share = (oldest - at) / (until - at)
+    return oldest, arrivals + share * (arrivals_then - arrivals), span_ms + share * (span_then_ms - span_ms)
+
+
+def _arrived_since(track: Track, oldest: float, hole_from: float, hole_until: float) -> float:
+    """What came within the window to one that began in the hole: evenly over all of the hole."""
+    points = track.points
+    at, arrivals, _ = points[min(bisect_left(points, (hole_until,)), len(points) - 1)]
+    counted = track.arrivals - points[-1][1] + arrivals
+    return track.arrivals - counted * (oldest - hole_from) / (at - hole_from)
+
+
+def _elapsed_ms(track: Track, at: float, span_ms: float, now: float, begun: float, *, silent: bool) -> float:
+    """The time that what arrived at one proxy since then is spread over."""
     from_here = min(at, begun)
     since_ms = (now - from_here) * 1000 if track.since > from_here else (now - at - LATE_S) * 1000
     return max(since_ms, (now - at) * 1000 if silent else track.points[-1][2] - span_ms)

@@ -209,6 +209,19 @@ def test_who_ends_after_a_hole_is_not_counted_over_it_for_longer_than_who_took_i
         assert pytest.approx(60) == load.stable_rps
 
 
+def test_who_could_not_be_seen_and_ends_right_after_it_is_not_counted_beside_who_was_seen_all_the_time() -> None:
+    meter = Meter()
+    for second in range(61):
+        meter.told(*(reading(proxy, 30 * second, uptime_ms=1000 * second) for proxy in ("ends", "stays")))
+    for second in range(61, 141):
+        meter.told(reading("stays", 30 * second, uptime_ms=1000 * second), silent=("ends",))
+    meter.told(*(reading(proxy, 30 * 141, uptime_ms=141_000) for proxy in ("ends", "stays")))
+    for second in range(1, STABLE_LOOKS):
+        stays = reading("stays", 30 * 141 + 60 * second, uptime_ms=141_000 + 1000 * second)
+        load = meter.told(stays, silent=("ends",))
+        assert pytest.approx(60, rel=0.03) == load.stable_rps
+
+
 def test_proxies_are_added_up() -> None:
     meter = Meter()
     meter.told(reading("a"), reading("b", arrivals=500, uptime_ms=9_000))
