@@ -113,6 +113,7 @@ class World:
     def published(self, lease: Lease, change: Change, generation: int) -> None:
         self.model.closing = any(one.state.closing for one in self.scalers.values() if one.id == lease.scaler)
         self.model.published(lease, change, generation)
+        self._able_since.clear()  # somebody acts, be it only until a fault right after that
         for number, proxy in enumerate(self.proxies.values()):
             life = proxy.life
             delay_s = NEWS_S * (1 + number) + self.server.delay
