@@ -11,7 +11,7 @@ from scaler.canary import missing_canaries, share_out
 from scaler.messages import Effect, Placement, Start, Stop
 from scaler.pinning import pin, waits_for_pin
 from scaler.rollout import advance, aside, rolling
-from scaler.sizing import missing
+from scaler.sizing import missing, unsure
 from scaler.state import Instance
 from scaler.transitions import Signal
 
@@ -129,7 +129,7 @@ def _let_go(turn: Turn, tried: frozenset[str], loads: Mapping[str, int] | None) 
         turn.move(instance.name, signal, f"{desired} desired, not needed any longer")
     serving = sum(instance.phase is Phase.SERVING and instance.spec not in tried for instance in _counting(turn))
     excess = serving - max(desired, 0 if turn.state.closing else turn.minimum.count)
-    if excess <= 0 or (missing(turn) and not turn.state.closing) or _awake(turn):
+    if excess <= 0 or ((missing(turn) or unsure(turn)) and not turn.state.closing) or _awake(turn):
         return
     if loads is None:
         turn.look = True
@@ -193,7 +193,7 @@ def _victims(turn: Turn, tried: frozenset[str], loads: Mapping[str, int]) -> lis
 def finish_drains(turn: Turn, sighting: Sighting) -> None:
     """Stop what has drained: every live proxy has applied it, none is missing, and nothing is in flight on it."""
     draining = [instance for instance in turn.instances.values() if instance.phase is Phase.DRAINING]
-    if not draining or missing(turn):
+    if not draining or missing(turn) or unsure(turn):
         return
     busy = {name for reading in sighting.readings for name, count in reading.leaving.items() if count}
     for instance in draining:

@@ -111,6 +111,16 @@ def missing(turn: Turn) -> tuple[str, ...]:
     return tuple(name for name, proxy in turn.state.proxies.items() if proxy.silent_since is not None)
 
 
+def unsure(turn: Turn) -> bool:
+    """Whether a proxy went from the list after the lease was renewed last: it left, or the store lost its data.
+
+    A store that lost its data has lost the lease, too, so the next look, which renews it first, tells the one from the
+    other.
+    """
+    term = turn.state.term
+    return term is not None and any(at + term.ttl_s > term.act_until for at, _ in turn.state.vanished.values())
+
+
 def decide(turn: Turn) -> None:
     """Set how many instances are desired, with the reasons."""
     blind = turn.state.load is None and bool(turn.state.window.gauge)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scaler.messages import Deposed, Publish, Remember
+from fleet.registry import Order, OrderKind, Sighting, detail_of
+from scaler.messages import Deposed, Ordered, Publish, Remember, Tick
 from tests.scaler.builders import EMPTY, Machine, found, reading, remembered, serving
 
 
@@ -152,3 +153,37 @@ def test_so_is_that_of_one_that_vanished_meanwhile(gap_s: float, since_s: float)
     silent_since = machine.state.proxies["h"].silent_since
     assert silent_since is not None
     assert since_s == pytest.approx(machine.now - silent_since)
+
+
+def looked(machine: Machine, *names: str, renewed_at: float) -> None:
+    """A look in detail, which does not renew the lease, at proxies that have applied all."""
+    told = tuple(reading(name, generation=machine.generation) for name in names)
+    machine.take(Tick(machine.now, Sighting(told, (), detail=detail_of(told)), renewed_at))
+
+
+def test_nobody_goes_by_a_look_in_which_a_proxy_is_no_longer_listed_before_the_lease_is_renewed() -> None:
+    machine = serving(2)
+    machine.tick(reading("h"), reading("m"))
+    renewed_at = machine.now
+    machine.wait(0.5)
+    machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 1)))
+    looked(machine, "m", renewed_at=renewed_at)  # the store may have lost its data, and the lease, since
+    assert {"web1": "serving", "web2": "serving"} == machine.phases()
+    machine.wait(0.5)
+    machine.tick(reading("m"))
+    looked(machine, "m", renewed_at=machine.now)  # it has not: that proxy left
+    assert {"web1": "serving", "web2": "draining"} == machine.phases()
+
+
+def test_no_drain_is_over_by_a_look_in_which_a_proxy_is_no_longer_listed_before_the_lease_is_renewed() -> None:
+    machine = serving(2)
+    machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 1)))
+    looked(machine, "h", "m", renewed_at=machine.now)
+    machine.publish()
+    renewed_at = machine.now
+    machine.wait(0.5)
+    looked(machine, "m", renewed_at=renewed_at)
+    assert "draining" == machine.phases()["web2"]
+    machine.wait(0.5)
+    looked(machine, "m", renewed_at=machine.now)
+    assert "stopping" == machine.phases()["web2"]
