@@ -36,7 +36,7 @@ from scaler.messages import (
     Unresolved,
 )
 from scaler.reconcile import acts, finish_drains, reconcile
-from scaler.rollout import order_release, resolved, undo
+from scaler.rollout import ask_again, order_release, resolved, undo
 from scaler.sizing import decide, forget, see
 from scaler.state import Term
 from scaler.term import survey_when_due, take_term
@@ -74,6 +74,8 @@ def _tick(turn: Turn, event: Tick) -> None:
     if term is not None and event.renewed_at is not None:
         until = event.renewed_at + term.ttl_s
         turn.set(term=Term(term.token, term.act_from, until, term.ttl_s, term.surveyed, term.settled))
+        if turn.now >= term.act_until and turn.acting:
+            ask_again(turn)
     if event.sighting is None:
         turn.notes.append("the store cannot be read: holding")
         return

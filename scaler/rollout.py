@@ -183,8 +183,13 @@ def take_over_releases(turn: Turn, stored: Releases | None, specs: Sequence[str]
     own = turn.state.releases.canary if turn.state.releases else None
     same = own is not None and stored.canary is not None and own.order == stored.canary.order
     turn.set(releases=stored, trial=turn.state.trial if same else Trial())
-    if stored.asked is not None:
-        turn.effects.append(Resolve(stored.asked.image, stored.asked.order))
+    ask_again(turn)
+
+
+def ask_again(turn: Turn) -> None:
+    """Resolve anew what was asked for: nothing was made of an answer that came while this scaler could not decide."""
+    if (asked := turn.releases.asked) is not None:
+        turn.effects.append(Resolve(asked.image, asked.order))
 
 
 def advance(turn: Turn) -> None:

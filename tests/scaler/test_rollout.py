@@ -23,7 +23,7 @@ from scaler.messages import (
     Unresolved,
     Watch,
 )
-from tests.scaler.builders import APP, SPEC, Machine, found, happenings, listed, policy, serving, snapshot, url
+from tests.scaler.builders import APP, SPEC, Machine, found, happenings, listed, policy, reading, serving, snapshot, url
 
 PINNED = f"shop@sha256:{'0a' * 32}"
 
@@ -88,6 +88,23 @@ def test_an_answer_that_nobody_waits_for_is_late() -> None:
     machine.take(Resolved(machine.now, "shop:2", "7-1", PINNED, "spec2"))
     assert before == machine.state.releases
     assert ("late: an answer about shop:2",) == machine.last.notes
+
+
+@pytest.mark.parametrize(("answer_s", "again"), [(3.9, []), (4.0, [Resolve("shop:2", "7-1")])])
+def test_an_image_is_resolved_again_where_the_answer_came_while_the_lease_was_over(
+    answer_s: float, again: list[Resolve]
+) -> None:
+    machine = serving(2)
+    ordered(machine)
+    machine.publish()
+    machine.wait(answer_s)
+    machine.take(Resolved(machine.now, "shop:2", "7-1", PINNED, "spec2"))
+    machine.wait(10)
+    machine.tick(reading(generation=machine.generation))  # the store had taken each renewal, and answers again
+    assert again == machine.emitted(Resolve)
+    machine.wait(1)
+    machine.tick(reading(generation=machine.generation))
+    assert [] == machine.emitted(Resolve)
 
 
 @pytest.mark.parametrize("kind", [OrderKind.DEPLOY, OrderKind.ROLLBACK])
