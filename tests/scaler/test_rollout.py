@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fleet.backend import Phase
-from fleet.registry import Memory, Order, OrderKind
+from fleet.registry import Memory, Order, OrderKind, Sighting
 from fleet.release import Asked, Release, Releases, Rollout
 from scaler.messages import (
     Closed,
@@ -20,6 +20,7 @@ from scaler.messages import (
     Started,
     StartFailed,
     Stopped,
+    Tick,
     Unresolved,
     Watch,
 )
@@ -105,6 +106,18 @@ def test_an_image_is_resolved_again_where_the_answer_came_while_the_lease_was_ov
     machine.wait(1)
     machine.tick(reading(generation=machine.generation))
     assert [] == machine.emitted(Resolve)
+
+
+def test_an_image_is_resolved_again_only_once_this_scaler_can_decide() -> None:
+    machine = serving(2)
+    ordered(machine)
+    machine.publish()
+    machine.wait(4)
+    seen = Sighting((reading(generation=machine.generation),), ())
+    machine.take(Tick(machine.now, seen, renewed_at=machine.now - 4))
+    assert [] == machine.emitted(Resolve)
+    machine.take(Tick(machine.now, seen, renewed_at=machine.now))
+    assert [Resolve("shop:2", "7-1")] == machine.emitted(Resolve)
 
 
 @pytest.mark.parametrize("kind", [OrderKind.DEPLOY, OrderKind.ROLLBACK])

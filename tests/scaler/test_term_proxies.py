@@ -170,8 +170,16 @@ def test_nobody_goes_by_a_look_in_which_a_proxy_is_no_longer_listed_before_the_l
     looked(machine, "m", renewed_at=renewed_at)  # the store may have lost its data, and the lease, since
     assert {"web1": "serving", "web2": "serving"} == machine.phases()
     machine.wait(0.5)
-    machine.tick(reading("m"))
     looked(machine, "m", renewed_at=machine.now)  # it has not: that proxy left
+    assert {"web1": "serving", "web2": "draining"} == machine.phases()
+
+
+def test_a_proxy_that_is_no_longer_listed_when_the_lease_is_renewed_has_left() -> None:
+    machine = serving(2)
+    machine.tick(reading("h"), reading("m"))
+    machine.wait(1)
+    machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 1)))
+    looked(machine, "m", renewed_at=machine.now)
     assert {"web1": "serving", "web2": "draining"} == machine.phases()
 
 
