@@ -71,7 +71,10 @@ async def run_hook(settings: Settings, say: Callable[[str], None], *, force: boo
     text = await rendered(settings, say, announce=running is None)
     async with sole_changer(where.lock):
         former = file.read()
-        changed = render_to(settings, text, file)
+        try:
+            changed = render_to(settings, text, file)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, error.filename or str(where.config)) from error
         say(f"{where.config}: {'replaced' if changed else 'as it should be'}")
         if running is None and not (settings.haproxy.reload_command or settings.haproxy.pid_file):
             say("HAProxy does not run yet")
@@ -119,7 +122,10 @@ async def _snapshot(settings: Settings, say: Callable[[str], None], *, announce:
     if found is None:
         say("Redis holds no data; rendering the last snapshot")
         return _kept(kept)
-    kept.write(found)
+    try:
+        kept.write(found)
+    except OSError as error:  # it is for starts without Redis; this one needs it not
+        say(f"{kept.path}: the last snapshot stays: {error.strerror}")
     return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -67,6 +69,28 @@ async def test_a_hook_that_fails_says_why_and_leaves_all_as_it_was(
         assert "HAProxy refuses the configuration" in said
         assert "'http-request nonsense'" in said
         assert (worker, before) == (await plane.worker(), plane.file.read())
+        assert (200, b"production1") == await Client(plane.port, fresh=True).get()
+
+
+async def test_a_full_disk_is_named_with_the_file_and_leaves_all_as_it_was(
+    valkey: EmbeddedValkey, fleet_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with rig(valkey, fleet_name, "system") as plane, backend("production1") as one:
+        plane.stop_agent()
+        worker, before = await plane.worker(), plane.file.read()
+        plane.publish({"production1": one.url})
+        settings, said = plane.settings, list[str]()
+        with monkeypatch.context() as patched:
+            patched.setattr("os.fsync", full)
+            with pytest.raises(OSError, match="No space left on device") as caught:
+                await run_hook(settings, said.append)
+        assert str(places(settings).config) == caught.value.filename
+        assert ["the last snapshot stays: No space left on device"] == [line.partition(": ")[2] for line in said]
+        assert (worker, before) == (await plane.worker(), plane.file.read())
+        await run_hook(settings, said.append)
         assert (200, b"production1") == await Client(plane.port, fresh=True).get()
 
 

@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[3]
 APP_FILE, STEPPED_FILE = Path(__file__).with_name("app.py"), Path(__file__).with_name("stepped.py")
 APP = "web"
 MARK = "CHAOS_RUN"
+NO_ROOM, AGAIN_S = "No space left on device", 1.0
 TABLES: dict[str, dict[str, Any]] = {
     "policy": {
         "min": 1,
@@ -136,14 +137,20 @@ class Stage:
         plane.front.ups.append(time.monotonic())
 
     async def hook(self, plane: Plane) -> None:
-        """What HAProxy's unit does before it starts."""
+        """What HAProxy's unit does before it starts, and again while the disk is full."""
+        while said := await self._hooked(plane):
+            assert NO_ROOM in said, said
+            await asyncio.sleep(AGAIN_S)
+
+    async def _hooked(self, plane: Plane) -> str:
+        """What the hook complained of; nothing where it did its work."""
         argv = [sys.executable, "-P", "-m", "stoker", "haproxy", "hook", "--config", str(self.folder / "stoker.toml")]
         variables = {name: value for name, value in plane.front.variables.items() if name != "LD_PRELOAD"}
         process = await asyncio.create_subprocess_exec(
             *argv, env=variables, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         _, said = await process.communicate()
-        assert process.returncode == 0, said.decode()
+        return said.decode() if process.returncode else ""
 
     def instances(self) -> dict[str, int]:
         """The instances that really run: names and pids."""
