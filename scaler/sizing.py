@@ -30,7 +30,8 @@ def see(turn: Turn, sighting: Sighting) -> None:
     )
     proxies = {reading.id: _proxy(turn.state.proxies.get(reading.id), reading) for reading in sighting.readings}
     listed = {*proxies, *sighting.silent}
-    unlisted = [name for name, known in turn.state.proxies.items() if known.unlisted and name not in listed]
+    bereft = turn.state.bereft
+    unlisted = [name for name, one in turn.state.proxies.items() if (one.unlisted or bereft) and name not in listed]
     blind = _blind(turn)
     for name in (*sighting.silent, *unlisted):
         known = turn.state.proxies.get(name, Proxy(0))
@@ -47,6 +48,7 @@ def see(turn: Turn, sighting: Sighting) -> None:
     applied = max([turn.state.applied, *[reading.generation for reading in sighting.readings]])
     vanished = _vanished(turn, listed)
     turn.set(window=window, load=load, proxies=proxies, applied=applied, vanished=vanished, seen_at=turn.now)
+    turn.set(bereft=False)
     if turn.acting:
         turn.alarm("proxy-counters", on=bool(sighting.faults), text="; ".join(sighting.faults))
 
@@ -78,9 +80,14 @@ def lost_by_the_store(turn: Turn) -> None:
         for name, (since, known) in turn.state.vanished.items()
     }
     turn.set(proxies={**turn.state.proxies, **lost}, vanished={})
-    for name, one in lost.items():
+    for name in lost:
         turn.tell("proxy", name, "", "missing", "lost by the store, and not heard of since")
-        if turn.acting:
+
+
+def list_again(turn: Turn) -> None:
+    """Have the store list what it lost of the proxies that are missed."""
+    for name, one in turn.state.proxies.items():
+        if one.unlisted and turn.acting:
             turn.effects.append(Remember(name, one.outlives_agent))
 
 

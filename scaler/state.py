@@ -136,7 +136,8 @@ class State:
     that was published or taken over, `applied` the highest that any proxy showed, whether or not it still does.
     `generation_at` is when this scaler came to know `generation`. `vanished` are the proxies that lately were no
     longer listed, and when: they left, or the store lost them, which only the next term can tell. `seen_at` is when
-    the proxies were last looked at.
+    the proxies were last looked at. `bereft`: a lease went before its time, so the store had lost its data, and the
+    proxies were not looked at since.
     """
 
     hosts: tuple[str, ...] = ()
@@ -156,6 +157,7 @@ class State:
     proxies: Mapping[str, Proxy] = field(default_factory=dict)
     vanished: Mapping[str, tuple[float, Proxy]] = field(default_factory=dict)
     seen_at: float = 0.0
+    bereft: bool = False
     needs: tuple[tuple[float, int], ...] = ()
     peak: int = 0
     panic_until: float = 0.0

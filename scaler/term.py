@@ -10,7 +10,7 @@ from fleet.backend import CAPACITY, ORDERED, Backend, Phase, instance_number
 from scaler.health import adopt, exit_reason, grown, remove_stray, running_instance
 from scaler.messages import Adopted, Deposed, Elected, Found, Refused, Survey, Watch
 from scaler.rollout import take_over_releases, undo
-from scaler.sizing import lost_by_the_store
+from scaler.sizing import list_again, lost_by_the_store
 from scaler.state import Instance, Term
 
 if TYPE_CHECKING:
@@ -65,9 +65,11 @@ def _elected(turn: Turn, event: Elected) -> None:
 
 def _deposed(turn: Turn, reason: str) -> None:
     """Drop every pending effect and probe nothing any longer. The memory stays."""
-    if turn.state.term is None:
+    term = turn.state.term
+    if term is None:
         turn.notes.append(f"no term to end: {reason}")
         return
+    turn.set(bereft=turn.state.adopted and turn.now < term.act_until)
     turn.set(term=None, adopted=False, publishing=None, pinning=False, watched=())
     turn.effects.append(Watch(()))
     turn.notes.append(f"the term is over: {reason}")
@@ -82,6 +84,7 @@ def _adopted(turn: Turn, event: Adopted) -> None:
     turn.set(instances={}, adopted=True, unheard=turn.state.unheard & unheard if complete else unheard)
     if not complete or (turn.state.term is not None and not turn.state.term.settled):
         lost_by_the_store(turn)
+    list_again(turn)
     for item in event.census.found:
         if item.name in known:
             _continue(turn, known[item.name], item, complete=complete)

@@ -90,6 +90,44 @@ def test_a_proxy_that_vanished_and_came_back_is_not_missed() -> None:
     assert [None, None] == [one.silent_since for one in machine.state.proxies.values()]
 
 
+@pytest.mark.parametrize(("held_s", "expected"), [(3.9, {"h", "m"}), (4.0, {"m"})])
+def test_who_lost_a_lease_before_its_time_misses_what_went_with_it_though_others_acted_since(
+    held_s: float, expected: set[str]
+) -> None:
+    machine = serving(1)
+    machine.tick(reading("h", outlives_agent=True), reading("m"))
+    machine.wait(held_s)
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.tick(reading("m"))
+    machine.wait(100)
+    machine.tick(reading("m"))
+    machine.elect(token=3)
+    machine.adopt(found("web1"), memory=remembered("web1", generation=machine.generation + 1))
+    assert expected == set(machine.state.proxies)
+    kinds = [type(effect) for effect in machine.last.effects if isinstance(effect, Publish | Remember)]
+    assert [Remember] * (len(expected) - 1) + [Publish] == kinds
+
+
+def test_who_lost_a_lease_before_its_time_misses_nobody_that_leaves_later() -> None:
+    machine = serving(1)
+    machine.tick(reading("h"), reading("m"))
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.tick(reading("h"), reading("m"))
+    machine.tick(reading("m"))
+    assert {"m"} == set(machine.state.proxies)
+
+
+def test_who_loses_a_lease_before_its_turn_to_act_misses_nobody_by_that() -> None:
+    machine = serving(1)
+    machine.tick(reading("h"), reading("m"))
+    machine.wait(4)
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.elect(token=2)
+    machine.take(Deposed(machine.now, "the store was lost before the survey"))
+    machine.tick(reading("m"))
+    assert {"m"} == set(machine.state.proxies)
+
+
 def test_a_proxy_that_was_silent_before_it_vanished_is_silent_since_then() -> None:
     machine = serving(1)
     machine.tick(reading("h"), reading("m"))
