@@ -48,7 +48,8 @@ def see(turn: Turn, sighting: Sighting) -> None:
     applied = max([turn.state.applied, *[reading.generation for reading in sighting.readings]])
     vanished = _vanished(turn, listed)
     turn.set(window=window, load=load, proxies=proxies, applied=applied, vanished=vanished, seen_at=turn.now)
-    turn.set(bereft=False)
+    if bereft:
+        turn.set(bereft=False)
     if turn.acting:
         turn.alarm("proxy-counters", on=bool(sighting.faults), text="; ".join(sighting.faults))
 
