@@ -69,8 +69,8 @@ def _deposed(turn: Turn, reason: str) -> None:
     if term is None:
         turn.notes.append(f"no term to end: {reason}")
         return
-    turn.set(bereft=turn.state.adopted and turn.now < term.act_until)
-    turn.set(term=None, adopted=False, publishing=None, pinning=False, watched=())
+    bereft = turn.state.adopted and turn.now < term.act_until
+    turn.set(term=None, adopted=False, bereft=bereft, publishing=None, pinning=False, watched=())
     turn.effects.append(Watch(()))
     turn.notes.append(f"the term is over: {reason}")
 
