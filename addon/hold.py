@@ -2,7 +2,8 @@
 
 A step is `step` requests for each backend that can be chosen. A request leaves its step when its answer begins, when
 it ends, or after `STEP_S`, so that a fresh backend is not met by everything that had waited, and slow answers or event
-streams do not keep the rest waiting.
+streams do not keep the rest waiting. It doubles with every second in which some still wait: where more arrive than one
+step lets go, the queue would never end else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from addon.counter import Token
 
 STEP_S = 0.25
+DOUBLING_S = 1.0
 
 
 class Verdict(Enum):
@@ -40,6 +42,7 @@ class Hold:
         self._noticed = noticed
         self._waiting: dict[Token, asyncio.Future[Verdict]] = {}
         self._under_way: dict[Token, asyncio.TimerHandle] = {}
+        self._began_s: float | None = None
         self.open = True
 
     def __len__(self) -> int:
@@ -59,6 +62,7 @@ class Hold:
         expiry = loop.call_at(token.started_s + self._hold_s, _settle, future, Verdict.REFUSED)
         self._waiting[token] = future
         if len(self._waiting) == 1:
+            self._began_s = None
             self._noticed()
         self.release()
         try:
@@ -69,11 +73,20 @@ class Hold:
 
     def release(self) -> None:
         """Let go what fits in the step."""
-        while self._waiting and len(self._under_way) < self._step * self._available():
+        available = self._available()
+        if not (self._waiting and available):
+            self._began_s = None
+            return
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        if self._began_s is None:
+            self._began_s = now_s
+        places = available * self._step << int((now_s - self._began_s) / DOUBLING_S)
+        while self._waiting and len(self._under_way) < places:
             token, future = next(iter(self._waiting.items()))
             del self._waiting[token]
             if not future.done():
-                self._under_way[token] = asyncio.get_running_loop().call_later(STEP_S, self.answered, token)
+                self._under_way[token] = loop.call_later(STEP_S, self.answered, token)
                 future.set_result(Verdict.RELEASED)
 
     def answered(self, token: Token) -> None:

@@ -195,7 +195,9 @@ class ProxySettings(Section):
     balance: Literal["round_robin", "least_in_flight"] = Field("round_robin", description="Who gets the next request.")
     hold_s: NotNegative = Field(30.0, description="A request waits this long for a backend, then gets 503.")
     hold_max: int = Field(1000, ge=0, description="So many requests wait at once; one more gets 503.")
-    hold_release: int = Field(4, ge=1, description="Held requests let go at a time, per serving instance.")
+    hold_release: int = Field(
+        4, ge=1, description="Held requests let go at a time, per serving instance; each second doubles it."
+    )
     drain_s: NotNegative = Field(30.0, description="At its own end the proxy lets requests in flight take this.")
     backend_networks: tuple[NetworkText, ...] = Field(PRIVATE_NETWORKS, description="Backends outside are not used.")
     trusted_proxies: tuple[str, ...] = Field((), description="Networks whose X-Forwarded-* headers are believed.")

@@ -1,14 +1,16 @@
 -- Holds requests while nothing serves, bounded in number and time, and lets them go in steps.
 -- A request looks every POLL_MS whether it may go. One whose stream ended while it was held just stops looking, and is
 -- swept out. One step is so many requests for each serving instance: more go only once the backend has room for them
--- again, or in the next quarter of a second, so that slow answers do not keep the rest waiting.
+-- again, or in the next quarter of a second, so that slow answers do not keep the rest waiting. It doubles with every
+-- second in which some still wait: else slow answers would keep the last of many for longer than they may wait.
 -- How many wait stands in proc.stoker_held, for `get var`; proc.stoker_looks moves as long as somebody looks. (A command
 -- of our own would be simpler, but HAProxy before 3.2 keeps a task of each call for ever, which still points to it.)
 
-local POLL_MS, STEP_S, STALE_S, SWEEP_S = 50, 0.25, 1, 0.25
+local POLL_MS, STEP_S, DOUBLING_S, STALE_S, SWEEP_S = 50, 0.25, 1, 1, 0.25
 local STANDING_IN = 500000000
 local waiting, held, looks, swept = {}, 0, 0, 0
 local step_began, let_go = 0, 0
+local letting_since = nil
 
 local function now()
   local time = core.now()
@@ -57,8 +59,11 @@ end
 local function may_go(txn, at, step)
   local places = step * serving(txn)
   if places == 0 then
+    letting_since = nil
     return false
   end
+  letting_since = letting_since or at
+  places = places * 2 ^ math.floor((at - letting_since) / DOUBLING_S)
   if at - step_began > STEP_S then
     step_began, let_go = at, 0
   end
@@ -81,6 +86,9 @@ local function hold(txn, limit, hold_s, step)
     sweep(began)
   end
   local at = began
+  if held == 0 then
+    letting_since = nil
+  end
   if held < tonumber(limit) then
     look(txn, token, at)
     while at - began < tonumber(hold_s) and not stopping(txn) do

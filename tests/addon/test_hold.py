@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from addon.counter import Token
 from addon.hold import Hold, Verdict
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Scene:
@@ -57,6 +61,45 @@ async def test_a_step_ends_by_time_where_nothing_answers() -> None:
         for name in "abc":
             group.create_task(scene.wait(name))
     assert scene.went == ["a", "b", "c"]
+
+
+async def test_slow_answers_keep_no_queue_though_more_come_than_a_step_lets_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = asyncio.get_running_loop().time()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now_s)
+    scene, longest = Scene(limit=1000, hold_s=1000), list[int]()
+    async with asyncio.TaskGroup() as group:
+        for quarter in range(40):
+            if quarter == 4:
+                scene.available = 1
+                scene.hold.release()
+            if quarter < 30:
+                for at in range(20):
+                    group.create_task(scene.wait(f"{20 * quarter + at}"))
+            await settled()
+            longest.append(len(scene.hold))
+            now_s += 0.25
+        assert longest[-1] == 0
+        assert max(longest) < 20 * 20
+    assert scene.went == [str(number) for number in range(600)]
+
+
+async def test_a_queue_that_was_empty_begins_with_one_step_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = asyncio.get_running_loop().time()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now_s)
+    scene = Scene(hold_s=1000)
+    async with asyncio.TaskGroup() as group:
+        for began in (False, True):
+            for name in "abcdefgh":
+                group.create_task(scene.wait(name))
+            await settled()
+            assert len(scene.hold) == 8 - began
+            scene.available = 1
+            for left in (7, 6, 5, 4, 2, 0):
+                scene.hold.release()
+                await settled()
+                assert len(scene.hold) == left
+                now_s += 0.25
+            await settled()
 
 
 async def test_only_the_first_is_noticed_until_the_queue_was_empty_again() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from haproxy.answers import HELD, INFO, Front, Totals
 from haproxy.workers import STALE_S, Seen
-from tests.haproxy.rig import on_both, rig
+from tests.addon.backends import backend
+from tests.haproxy.rig import Client, on_both, rig
 
 if TYPE_CHECKING:
     from fleet.embedded import EmbeddedValkey
@@ -63,3 +64,22 @@ async def test_asking_leaves_no_task_behind(valkey: EmbeddedValkey, fleet_name: 
             int(found[1]) for text in (before, after) if (found := re.search(r"^Tasks: (\d+)", text, re.MULTILINE))
         ]
         assert tasks[1] < tasks[0] + LOOKS / 10
+
+
+@pytest.mark.live
+@pytest.mark.timeout(60)
+@on_both
+async def test_many_whose_answers_are_slow_are_not_kept_waiting_by_the_steps(
+    valkey: EmbeddedValkey, fleet_name: str, binary: str
+) -> None:
+    async with rig(valkey, fleet_name, binary) as plane, backend("production1") as one:
+        await plane.applied(plane.publish({}))
+        clients = [asyncio.ensure_future(Client(plane.port, fresh=True).get("/wait")) for _ in range(200)]
+        await plane.sees(lambda seen: seen.held == 200, "all are held")
+        began = asyncio.get_running_loop().time()
+        plane.publish({"production1": one.url})
+        await plane.sees(lambda seen: (seen.held, seen.in_flight) == (0, 200), "all were let go")
+        # Steps that stay as they are would let the last go after 12 s; without any all would go in the first second.
+        assert 2 < asyncio.get_running_loop().time() - began < 8
+        one.go.set()
+        assert [(200, b"production1")] * 200 == await asyncio.gather(*clients)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from tests.engine import Engine
 
-RATE_RPS = 50.0
 LONGEST_S = 600.0
 LOOK_S = 0.05
 
@@ -89,14 +88,14 @@ class Deploying:
             news = self.desk.history(seen, wait_s=1.0)
             seen = news[-1][0] if news else seen
 
-    def under_load(self, work: Callable[[], None]) -> None:
-        """Do it while requests go on; those that failed are in `load.failed`."""
-        asyncio.run(self._under_load(work))
+    def under_load(self, work: Callable[[], None], rps: float) -> None:
+        """Do it while so many requests come each second; those that failed are in `load.failed`."""
+        asyncio.run(self._under_load(work, rps))
 
-    async def _under_load(self, work: Callable[[], None]) -> None:
+    async def _under_load(self, work: Callable[[], None], rps: float) -> None:
         watching = asyncio.ensure_future(asyncio.to_thread(self._watch))
         working = asyncio.ensure_future(asyncio.to_thread(work))
-        sending = asyncio.ensure_future(self.load.run(lambda _: RATE_RPS, LONGEST_S, working.done))
+        sending = asyncio.ensure_future(self.load.run(lambda _: rps, LONGEST_S, working.done))
         try:
             await working
         finally:
