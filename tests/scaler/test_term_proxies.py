@@ -168,6 +168,17 @@ def test_who_takes_over_right_after_a_loss_finds_the_missed_proxies_listed_befor
     assert [Remember, Publish] == kinds
 
 
+def test_whose_lease_ran_out_while_it_took_stock_lists_nobody_again() -> None:
+    machine = serving(1)
+    machine.tick(reading("h"), reading("m"))
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.tick(reading("m"))
+    machine.elect(token=2)
+    machine.wait(5)
+    machine.adopt(found("web1"), memory=EMPTY)
+    assert ([], {"h", "m"}) == (machine.emitted(Remember), set(machine.state.proxies))
+
+
 @pytest.mark.parametrize(("gap_s", "known"), [(5.0, {"m"}), (5.1, {"h", "m"})])
 def test_a_silence_is_timed_anew_after_a_time_in_which_nobody_looked(gap_s: float, known: set[str]) -> None:
     machine = serving(1)
