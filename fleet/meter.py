@@ -22,6 +22,7 @@ Point = TypeVar("Point", bound=tuple[float, ...])
 
 CLOSEST_POINTS_S = 0.2  # looks closer together than this share a point, so that wakes do not grow the window
 HOLE_S = 1.5  # more than this between two looks is a hole
+SHORTEST_S = 1.0  # one request in a history that is shorter than this is no rate of many a second
 LATE_S = 1.5  # a report that is later than this was not only slow: its proxy may be gone, and its clients with others
 
 
@@ -174,7 +175,7 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
         spans.append((proxy, track, first))
         if points[first][0] < hole_from:
             hole_from, hole_until = points[first][0], points[first + 1][0]
-    begun = max(oldest, since)
+    begun, shortest_ms = max(oldest, since), min(SHORTEST_S, now - oldest) * 1000
     for proxy, track, first in spans:
         if hole_from < earliest and _came_within(track, first, hole_from):
             total += _arrived_since(track, oldest, hole_from, hole_until) / (now - oldest)
@@ -182,7 +183,7 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
         at, arrivals, span_ms = _begin(track.points, first, oldest)
         elapsed_ms = _elapsed_ms(track, at, span_ms, now, begun, silent=proxy in silent)
         if elapsed_ms > 0:
-            total += (track.points[-1][1] - arrivals) * 1000 / elapsed_ms
+            total += (track.points[-1][1] - arrivals) * 1000 / max(elapsed_ms, 0 if first else shortest_ms)
     return total if known else None
 
 
