@@ -62,6 +62,11 @@ def told(plane: Rig) -> list[dict[str, Any]]:
     return [json.loads(text) for text in plane.log().splitlines() if text.startswith('{"time"')]
 
 
+async def written(plane: Rig, lines: int) -> None:
+    """Wait for so many: each is written after its answer, by one of several threads, and the next may overtake it."""
+    await until(lambda: len(told(plane)) == lines, f"{lines} requests are lines")
+
+
 async def raw(plane: Rig, request: bytes) -> None:
     """Send bytes, and read what comes until the end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", plane.port)
@@ -92,9 +97,10 @@ async def test_each_request_is_a_line_of_json(valkey: EmbeddedValkey, fleet_name
         client = Client(plane.port)
         await client.get("/first?secret=1")
         client.close()
-        for path in HOSTILE:
+        for number, path in enumerate(HOSTILE, start=1):
+            await written(plane, number)
             await raw(plane, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        await until(lambda: len(told(plane)) == 1 + len(HOSTILE), "every request is a line")
+        await written(plane, 1 + len(HOSTILE))
         first, *others = told(plane)
     assert ("GET", "/first", 200) == (first["method"], first["path"], first["status"])
     assert one.url == f"http://{first['address']}"
