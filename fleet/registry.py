@@ -109,7 +109,8 @@ class Summary:
 class Change:
     """One atomic publication. Backends in `backends` replace the stored set; `serial` is the last number given out.
 
-    `releases` None leaves what is stored of them.
+    `releases` None leaves what is stored of them. `after` is the last generation that the scaler knows of: the store
+    may have lost it, and a proxy that cannot be reached may go by it.
     """
 
     backends: Mapping[str, Backend]
@@ -117,6 +118,7 @@ class Change:
     summary: Summary
     happenings: tuple[Happening, ...] = ()
     releases: Releases | None = None
+    after: int = 0
 
 
 class OrderKind(StrEnum):

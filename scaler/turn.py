@@ -206,7 +206,8 @@ class Turn:
         if due and state.term is not None:
             token, canary = state.term.token, self.releases.canary
             backends = {name: instance.backend(token, canary) for name, instance in state.instances.items()}
-            change = Change(backends, state.serial, self._summary(), told, state.releases)
+            known = max(state.generation, state.applied)
+            change = Change(backends, state.serial, self._summary(), told, state.releases, known)
             self.effects.append(Publish(state.version, change))
             self.set(publishing=state.version)
         elif report or told:

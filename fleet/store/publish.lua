@@ -2,7 +2,7 @@
 -- KEYS lease, backends, instances, generation, serial, scaler, events, orders, proxies, definition, then each proxy's key
 -- ARGV 1 `<scaler's id>:<token>`  2 channel of changes  3 cap of events  4 width of an event  5 prefix of a proxy's key
 --      6 the generation on which the change stands ('' when everything is sent)  7 how many entries that one had
---      8 how many serve  9 serial
+--      8 how many serve  9 serial  10 the generation that the new one comes after, whatever is stored
 --      then four lists, each after its length: the summary, entries to set, names to remove, the definition (none: it
 --      stays); then the events
 if get(KEYS[1]) ~= ARGV[1] then
@@ -28,7 +28,7 @@ if not everything and (stored ~= ARGV[6] or redis.pcall('HLEN', KEYS[2]) ~= tonu
   return {'everything'}
 end
 
-local generation = number(stored, STORED)
+local generation = math.max(number(stored, STORED), number(ARGV[10], STORED))
 for at = 11, #KEYS do
   local applied = redis.pcall('HGET', KEYS[at], 'generation')
   generation = math.max(generation, number(type(applied) == 'string' and applied, REPORTED))
@@ -38,7 +38,7 @@ generation = plain(following(generation))
 local function list(at)
   return at + 1, at + tonumber(ARGV[at])
 end
-local first, last = list(10)
+local first, last = list(11)
 summarise(KEYS[6], first, last)
 if everything then
   redis.call('DEL', KEYS[2])

@@ -137,7 +137,8 @@ class RedisRegistry:
         summary = summary_fields(change.summary, lease.scaler)
         serving = _serving(change.backends)
         base = (before.generation, len(old)) if before else ("", 0)
-        head = [_held(lease), keys.changes, EVENTS_KEPT, EVENT_WIDTH, keys.proxy_prefix, *base, serving, change.serial]
+        numbers = [*base, serving, change.serial, change.after]
+        head = [_held(lease), keys.changes, EVENTS_KEPT, EVENT_WIDTH, keys.proxy_prefix, *numbers]
         known = before is not None and before.releases == change.releases
         releases = [] if known else release_fields(change.releases)
         lists = [len(summary), *summary, len(entries), *entries, len(removed), *removed, len(releases), *releases]

@@ -165,6 +165,14 @@ async def test_a_silent_proxys_generation_binds_nobody(store: Store) -> None:
     assert store.scaler.publish(lease, change(1)) < ahead
 
 
+def test_a_generation_is_above_the_last_one_that_the_scaler_knows_of(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    ahead = store.scaler.publish(lease, change(1)) + 1_000_000
+    assert ahead + 1 == store.scaler.publish(lease, replace(change(1), after=ahead))
+    assert ahead + 2 == store.scaler.publish(lease, replace(change(1), after=ahead - 5))
+
+
 def test_the_serial_never_goes_back(store: Store) -> None:
     lease = store.scaler.acquire("a")
     assert lease is not None
