@@ -83,6 +83,7 @@ def _tick(turn: Turn, event: Tick) -> None:
     survey_when_due(turn)
     if not turn.acting:
         return
+    _outrun(turn)
     detail = event.sighting.detail
     overdue(turn)
     forgive(turn)
@@ -94,6 +95,21 @@ def _tick(turn: Turn, event: Tick) -> None:
     finish_drains(turn, event.sighting)
     reconcile(turn, None if detail is None else detail.in_flight)
     _count_again(turn)
+
+
+def _outrun(turn: Turn) -> None:
+    """Publish again where a proxy goes by a generation after ours, which the store lost: it takes none before that.
+
+    What it has applied tells nothing of ours, so drains wait for the new one.
+    """
+    state = turn.state
+    if state.applied <= state.generation or state.version != state.published:
+        return
+    for instance in list(turn.instances.values()):
+        turn.put(replace(instance, version=state.version + 1, generation=None))
+    told = f"a proxy has applied generation {state.applied}, which the store lost"
+    turn.tell("fault", "registry", "", "written again", told)
+    turn.moved.append("registry written again")
 
 
 def _count_again(turn: Turn) -> None:
