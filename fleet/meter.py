@@ -1,8 +1,8 @@
 """Monotonic counters of many proxies in; requests a second, in-flight and held over two windows out. Pure.
 
 Rules: the first sight of a proxy counts nothing, but where it began in a hole that others are counted over; a new
-series or a smaller value counts the new value; a lost write costs nothing; a silent proxy keeps its last gauges and
-adds no rate; all proxies silent is no data, not zero.
+series or a smaller value counts the new value; what is seen for less than a second is spread over one; a lost write
+costs nothing; a silent proxy keeps its last gauges and adds no rate; all proxies silent is no data, not zero.
 """
 
 from __future__ import annotations
