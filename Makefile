@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# The tests start hundreds of processes; without what is compiled each would do that again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-long test-chaos test-directed check format docs mutation chaos soak clean
 
 demo: $(VENV)/.installed

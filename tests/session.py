@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,16 +40,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With several workers each begins with its share of the long tests, so that none is alone with one at the end.
 
-    `--dist worksteal` gives each worker as many tests as the next, in the order in which they were collected.
+    `--dist worksteal` gives each worker as many tests as the next, in the order in which they were collected. Those
+    that look at the same costly fixture are an `xdist_group`, and go to one worker.
     """
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    long = [item for item in items if (mark := item.get_closest_marker("timeout")) and mark.args[0] >= LONG_S]
-    begun = set(long)
-    short = [item for item in items if item not in begun]
+    long, short = defaultdict[str, list[pytest.Item]](list), list[pytest.Item]()
+    for item in items:
+        limit, group = item.get_closest_marker("timeout"), item.get_closest_marker("xdist_group")
+        if limit and limit.args[0] >= LONG_S:
+            long[group.args[0] if group else item.nodeid].append(item)
+        else:
+            short.append(item)
     count = len(items)
     items.clear()
     for number in range(workers):
-        mine = long[number::workers]
+        mine = [item for together in [*long.values()][number::workers] for item in together]
         rest = max(0, count * (number + 1) // workers - len(items) - len(mine))
         items += mine + short[:rest]
         del short[:rest]

@@ -20,7 +20,9 @@ LEAVING = """
 import subprocess
 
 def test_that_leaves_a_process():
-    subprocess.Popen(["sleep", "30"], start_new_session=True)
+    words = ["sh", "-c", "echo; exec sleep 30"]
+    left = subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
+    left.stdout.readline()  # before its first line it may have no environment yet
 """
 LONG = """
 import pytest
@@ -32,6 +34,25 @@ def test_short(number):
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", range(4))
 def test_long(number):
+    pass
+"""
+
+TOGETHER = """
+import pytest
+
+@pytest.mark.parametrize("number", range(40))
+def test_short(number):
+    pass
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("number", range(3))
+def test_long(number):
+    pass
+
+@pytest.mark.timeout(120)
+@pytest.mark.xdist_group("together")
+@pytest.mark.parametrize("number", range(3))
+def test_together(number):
     pass
 """
 
@@ -85,3 +106,11 @@ def test_each_worker_begins_with_its_share_of_the_long_tests_and_every_test_runs
     first = {line.split()[0]: line.split()[-1] for line in reversed(result.outlines) if "PASSED" in line}
     assert 3 == len(first)
     assert all("long" in name for name in first.values())
+
+
+def test_long_tests_of_one_group_are_dealt_to_one_worker(run: pytest.Pytester) -> None:
+    run.makepyfile(TOGETHER)
+    result = run.runpytest_subprocess("-n", "2", "--dist", "worksteal", "-v")
+    result.assert_outcomes(passed=46)
+    workers = {line.split()[0] for line in result.outlines if "PASSED" in line and "together" in line}
+    assert 1 == len(workers)

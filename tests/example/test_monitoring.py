@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fleet.embedded import EmbeddedValkey
     from fleet.settings import Settings
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(60), pytest.mark.xdist_group("monitoring")]
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = ROOT / "example" / "grafana-dashboard.json"

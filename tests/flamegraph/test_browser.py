@@ -8,7 +8,7 @@ from tests.flamegraph.browsing import Show, address, click, current, details, la
 from tests.flamegraph.chromium import CONTROL, SHIFT
 from tests.flamegraph.profiles import profile
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(60), pytest.mark.xdist_group("browser")]
 
 THIN = profile(("main;wide", 99_990), ("main;slim", 6), ("main;slim;thread", 3), ("main;slim;yarn", 1))
 

@@ -19,7 +19,7 @@ from tests.flamegraph.redraw import BEFORE
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(60), pytest.mark.xdist_group("browser-page")]
 
 
 async def test_an_empty_picture_opens(show: Show) -> None:

@@ -69,12 +69,12 @@ class Bodies < Minitest::Test
   def test_a_body_that_never_ends_is_profiled_for_a_while_only
     was = StokerCrashes::Watch.send(:remove_const, :LONGEST_S)
     StokerCrashes::Watch.const_set(:LONGEST_S, 0.1)
-    threads = Thread.list.size
+    before = Thread.list
     crashes, body = answered(Stream.new("a"), status: 500)
-    assert_equal threads + 1, Thread.list.size
+    assert_equal 1, (Thread.list - before).size
     burn(0.05)
     Thread.pass until free?
-    Thread.pass while Thread.list.size > threads
+    Thread.pass until (Thread.list - before).empty?
     body.close
 
     assert_equal [true, "timeout"], document(crashes).values_at("profiled", "stopped")
@@ -84,11 +84,11 @@ class Bodies < Minitest::Test
   end
 
   def test_the_thread_that_waits_for_a_body_ends_with_it
-    threads = Thread.list.size
+    before = Thread.list
     drained(answered(Stream.new("a"))[1])
-    Thread.pass while Thread.list.size > threads
+    Thread.pass until (Thread.list - before).empty?
 
-    assert_equal threads, Thread.list.size
+    assert_empty Thread.list - before
   end
 
   def test_a_wrapped_body_answers_as_the_apps_own

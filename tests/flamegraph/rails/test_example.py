@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.flamegraph.rails.rubies import Ruby
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(120), pytest.mark.xdist_group("rails")]
 
 
 @pytest.mark.parametrize(

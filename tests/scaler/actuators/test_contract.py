@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from tests.engine import Engine
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180), pytest.mark.xdist_group("courses")]
 
 GOOD, ALSO_GOOD, EXITS, SILENT, TAKEN, UNKNOWN, BAD, NEVER_STARTED = range(1, 9)
 
