@@ -41,6 +41,7 @@ TESTS = (
     "test_term_losses",
     "test_term_numbers",
     "test_term_proxies",
+    "test_lost_generations",
     "test_sizing",
     "test_backoff",
     "test_refusals",
