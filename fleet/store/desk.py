@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ORDERS_KEPT = 1000
 # A blocking read is cut into pieces that end before the socket's own timeout.
 PIECE_S = 0.5
+# More than the history keeps.
+TOLD = 12_000
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class RedisDesk:
     keys: Keys
     snapshots: SnapshotReader
     _sightings: SightingReader = field(init=False)
+    _told: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._sightings = SightingReader(self.client, self.keys, strays=True)
@@ -96,7 +99,11 @@ class RedisDesk:
         return text(placed)
 
     def history(self, after: str, *, wait_s: float) -> Sequence[tuple[str, Happening]]:
-        """Happenings after that id, oldest first; waits up to `wait_s` for the first of them."""
+        """Happenings after that id, oldest first; waits up to `wait_s` for the first of them.
+
+        Where the server lost its newest data and its clock went back, ids begin again before `after`: what this desk
+        has not told of them comes, too, and who reads on goes by its ids.
+        """
         if after and not stream_id(after):
             raise ValueError(f"history: an id looks like 1700000000000-0, was {after[:80]!r}")
         with reaching(self.shown):
@@ -111,19 +118,47 @@ class RedisDesk:
         block = ("BLOCK", max(1, int(wait_s * 1000))) if wait_s > 0 else ()
         pipeline = self.client.pipeline(transaction=False)
         pipeline.execute_command("XREAD", *block, "STREAMS", self.keys.events, after)
-        [reply] = pipeline.execute(raise_on_error=False)
+        pipeline.execute_command("XREVRANGE", self.keys.events, "+", "-", "COUNT", 1)
+        reply, newest = pipeline.execute(raise_on_error=False)
         if wrong_type(reply):
             raise StoreUnavailableError(
                 f"Redis at {self.shown}: {self.keys.events} must be a stream, is something else"
             )
-        streams: list[Any] = list(reply.items()) if isinstance(reply, dict) else reply or []
-        return tuple(
-            (text(entry_id), read_happening(entry_id, fields)) for _, entries in streams for entry_id, fields in entries
-        )
+        found = _read(reply) or self._begun_again(after, newest)
+        self._told.update((entry_id, hash(one)) for entry_id, one in found)
+        if len(self._told) > TOLD:
+            self._told = dict([*self._told.items()][-TOLD:])
+        return found
+
+    def _begun_again(self, after: str, newest: Any) -> tuple[tuple[str, Happening], ...]:  # noqa: ANN401  # a reply
+        """What is new in a history that ends before an entry which was told; nothing where it does not."""
+        if after not in self._told or not isinstance(newest, list) or not newest:
+            return ()
+        [(entry_id, fields)] = newest
+        if _place(text(entry_id)) >= _place(after) or not self._is_new(
+            text(entry_id), read_happening(entry_id, fields)
+        ):
+            return ()
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.execute_command("XREAD", "STREAMS", self.keys.events, "0-0")
+        [reply] = pipeline.execute(raise_on_error=False)
+        return tuple(entry for entry in _read(reply) if self._is_new(*entry))
+
+    def _is_new(self, entry_id: str, happening: Happening) -> bool:
+        return self._told.get(entry_id) != hash(happening)
 
     def close(self) -> None:
         """Let the connections go."""
         close(self.client)
+
+
+def _read(reply: Any) -> tuple[tuple[str, Happening], ...]:  # noqa: ANN401  # a reply as the client parses it
+    streams: list[Any] = list(reply.items()) if isinstance(reply, dict) else reply or []
+    return tuple((text(entry_id), read_happening(entry_id, one)) for _, entries in streams for entry_id, one in entries)
+
+
+def _place(entry_id: str) -> tuple[int, ...]:
+    return tuple(map(int, entry_id.split("-")))
 
 
 def _ages(scalers: Any, time: Any) -> tuple[tuple[str, float], ...]:  # noqa: ANN401  # replies as the client parses them

@@ -109,8 +109,6 @@ class Watch:
                 try:
                     status = desk.status()
                     self._look(status)
-                    if status.snapshot is None:
-                        self._after = ""  # the store was emptied, and its clock may have gone back
                     for after, one in desk.history(self._after, wait_s=0):
                         self._after = after
                         self.history.append((time.monotonic(), one))
