@@ -113,9 +113,11 @@ def run_deploy(desk: Desk, order: Order, *, as_json: bool, pause: Callable[[floa
     if desk.status().acting is None:
         sys.stderr.write("stoker: nothing was ordered: no scaler acts now; `stoker status` shows who waits\n")
         return NOBODY
+    past = desk.history("", wait_s=0)
     following = Following(desk.place(order))
     with Lines(as_json=as_json) if as_json or not sys.stdout.isatty() else Bar(order) as teller:
-        code = _follow(desk, following, teller, pause, PLAYED_LAST_WORDS_S if plays else LAST_WORDS_S)
+        seen, last_words_s = past[-1][0] if past else "", PLAYED_LAST_WORDS_S if plays else LAST_WORDS_S
+        code = _follow(desk, seen, following, teller, pause, last_words_s)
     words = "; ".join(following.why)
     if as_json:
         sys.stdout.write(json.dumps({"order": following.order, "exit_code": code, "reasons": following.why}) + "\n")
@@ -129,10 +131,9 @@ def run_deploy(desk: Desk, order: Order, *, as_json: bool, pause: Callable[[floa
 
 
 def _follow(
-    desk: Desk, following: Following, teller: Teller, pause: Callable[[float], bool], last_words_s: float
+    desk: Desk, seen: str, following: Following, teller: Teller, pause: Callable[[float], bool], last_words_s: float
 ) -> int:
-    milliseconds = int(following.order.partition("-")[0])
-    seen, waited_s, lost = f"{milliseconds - 1}-0", 0.0, ""
+    waited_s, lost = 0.0, ""
     while True:
         try:
             seen = _hear(desk, seen, following, teller)

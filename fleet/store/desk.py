@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -90,12 +91,28 @@ class RedisDesk:
         return not wrong_type(generation) and number(generation) == known.generation
 
     def place(self, order: Order) -> str:
-        """Leave an order for the acting scaler; returns its id."""
+        """Leave an order for the acting scaler; returns its id.
+
+        It comes after that of the last order that was carried out, from which the scaler reads on, though the server
+        may have lost the stream since, and its clock may have gone back.
+        """
         with reaching(self.shown):
-            pipeline = self.client.pipeline(transaction=True)
-            pipeline.execute_command("XADD", self.keys.orders, "MAXLEN", "~", ORDERS_KEPT, "*", *order_fields(order))
-            pipeline.publish(self.keys.wake, "order")
-            placed, _ = pipeline.execute()
+            pipeline = self.client.pipeline(transaction=False)
+            pipeline.execute_command("HMGET", self.keys.scaler, "last_order")
+            pipeline.execute_command("TIME")
+            last, (seconds, micros) = pipeline.execute(raise_on_error=False)
+            carried_out = "" if wrong_type(last) else stream_id(last[0])
+            if carried_out and _place(carried_out) >= (int(seconds) * 1000 + int(micros) // 1000, 0):
+                milliseconds, sequence = _place(carried_out)
+                with suppress(redis.ResponseError):  # the stream is further than that
+                    return self._placed(order, f"{milliseconds}-{sequence + 1}")
+            return self._placed(order, "*")
+
+    def _placed(self, order: Order, entry_id: str) -> str:
+        pipeline = self.client.pipeline(transaction=True)
+        pipeline.execute_command("XADD", self.keys.orders, "MAXLEN", "~", ORDERS_KEPT, entry_id, *order_fields(order))
+        pipeline.publish(self.keys.wake, "order")
+        placed, _ = pipeline.execute()
         return text(placed)
 
     def history(self, after: str, *, wait_s: float) -> Sequence[tuple[str, Happening]]:
