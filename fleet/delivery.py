@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from fleet.registry import entry_order
+
 # A holder that does not come back for so long has lost the right to deliver; longer than a message may take.
 HOLD_TTL_S = 20.0
 
@@ -18,12 +20,7 @@ class Place:
 
     def later(self, other: Place) -> Place:
         """The later of both, stream by stream."""
-        return Place(max(self.events, other.events, key=order), max(self.crashes, other.crashes, key=order))
-
-
-def order(entry: str) -> tuple[int, ...]:
-    """A stream's entry id in an order that sorts; "" comes first."""
-    return tuple(int(part) for part in entry.split("-")) if entry else ()
+        return Place(max(self.events, other.events, key=entry_order), max(self.crashes, other.crashes, key=entry_order))
 
 
 class Delivery(Protocol):

@@ -24,6 +24,7 @@ from fleet.registry import (
     Status,
     Summary,
     detail_of,
+    entry_order,
 )
 from fleet.release import Releases
 
@@ -154,8 +155,8 @@ class MemoryStore:
         orders = self._reach().orders
         if not orders or orders[-1].id == after:
             return ()
-        begin = _place(after)
-        return tuple(order for order in orders if _place(order.id) > begin)
+        begin = entry_order(after)
+        return tuple(order for order in orders if entry_order(order.id) > begin)
 
     def sight(self, *, detail: bool, outcomes: bool = False) -> Sighting:
         """Every proxy's counters, without their `backends`; with `detail` what those add up to."""
@@ -253,7 +254,7 @@ class MemoryStore:
     def history(self, after: str, *, wait_s: float) -> Sequence[tuple[str, Happening]]:
         """Happenings after that id, oldest first; does not wait, because whoever adds some runs in this process."""
         del wait_s
-        return tuple((entry, one) for entry, one in self._reach().events if _place(entry) > _place(after))
+        return tuple((entry, one) for entry, one in self._reach().events if entry_order(entry) > entry_order(after))
 
     def _reach(self) -> Stored:
         if self.outage is not None:
@@ -306,8 +307,3 @@ def _copy(stored: Stored) -> Stored:
         orders=list(stored.orders),
         events=list(stored.events),
     )
-
-
-def _place(entry: str) -> tuple[int, ...]:
-    """A stream id in an order that sorts; "" comes before all."""
-    return tuple(int(part) for part in entry.split("-")) if entry else ()

@@ -121,6 +121,11 @@ class Change:
     after: int = 0
 
 
+def entry_order(entry: str) -> tuple[int, ...]:
+    """The id of an order or of a line of the history, in an order that sorts; "" comes before all."""
+    return tuple(int(part) for part in entry.split("-") if part.isdigit())
+
+
 class OrderKind(StrEnum):
     """What a person may order."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from fleet.errors import RefusedError, StoreUnavailableError
-from fleet.registry import Meter, Registry
+from fleet.registry import Meter, Registry, entry_order
 from scaler.inbox import Ending, Wake
 from scaler.messages import (
     Adopted,
@@ -308,7 +308,7 @@ class Live:
                     self._hands.count()
                 case Survey():
                     memory = self._store.recall()
-                    self._order = max(self._order, memory.last_order, key=_order_key)
+                    self._order = max(self._order, memory.last_order, key=entry_order)
                     self._hands.survey(effect.token, memory)
         except StoreUnavailableError as error:
             self._lost(error)
@@ -324,10 +324,6 @@ class Live:
                     self._inbox.wake()
             except StoreUnavailableError:
                 self._over.wait(RECONNECT_S)
-
-
-def _order_key(order: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in order.split("-") if part.isdigit())
 
 
 def _log(happenings: tuple[Happening, ...]) -> None:

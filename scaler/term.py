@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleet.backend import CAPACITY, ORDERED, Backend, Phase, instance_number
+from fleet.registry import entry_order
 from scaler.health import adopt, exit_reason, grown, remove_stray, running_instance
 from scaler.messages import Adopted, Deposed, Elected, Found, Refused, Survey, Watch
 from scaler.rollout import take_over_releases, undo
@@ -159,7 +160,7 @@ def _restore(turn: Turn, event: Adopted, known: Mapping[str, Backend]) -> None:
         desired=max(serving, turn.state.desired) if ours or memory.desired is None else memory.desired,
         manual=turn.state.manual if ours else memory.manual,
         paused=turn.state.paused if ours else memory.paused,
-        last_order=memory.last_order or turn.state.last_order,
+        last_order=max(memory.last_order, turn.state.last_order, key=entry_order),
         counted_at=turn.now,
     )
     own = turn.state.releases if _up_to_date(turn) else None  # others may have deployed since

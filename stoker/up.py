@@ -149,7 +149,6 @@ class Supervisor:
             self._desk = self._desk or open_desk(self.settings)
             new = self._desk.history(self._seen, wait_s=0)
         except StoreUnavailableError:
-            self._desk = None
             return []
         self._seen = new[-1][0] if new else self._seen
         return [happening for _, happening in new]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from fleet.errors import StoreUnavailableError
-from fleet.registry import Status
+from fleet.registry import Status, entry_order
 from fleet.store.connection import close, reaching, wrong_type
 from fleet.store.definitions import read_releases
 from fleet.store.fields import number, order_fields, read_happening, read_summary, stream_id, text
@@ -100,10 +100,10 @@ class RedisDesk:
             pipeline = self.client.pipeline(transaction=False)
             pipeline.execute_command("HMGET", self.keys.scaler, "last_order")
             pipeline.execute_command("TIME")
-            last, (seconds, micros) = pipeline.execute(raise_on_error=False)
-            carried_out = "" if wrong_type(last) else stream_id(last[0])
-            if carried_out and _place(carried_out) >= (int(seconds) * 1000 + int(micros) // 1000, 0):
-                milliseconds, sequence = _place(carried_out)
+            last, time = pipeline.execute(raise_on_error=False)
+            carried_out = "" if wrong_type(last) or wrong_type(time) else stream_id(last[0])
+            if carried_out and entry_order(carried_out) >= (_milliseconds(time),):
+                milliseconds, sequence = entry_order(carried_out)
                 with suppress(redis.ResponseError):  # the stream is further than that
                     return self._placed(order, f"{milliseconds}-{sequence + 1}")
             return self._placed(order, "*")
@@ -118,12 +118,14 @@ class RedisDesk:
     def history(self, after: str, *, wait_s: float) -> Sequence[tuple[str, Happening]]:
         """Happenings after that id, oldest first; waits up to `wait_s` for the first of them.
 
-        Where the server lost its newest data and its clock went back, ids begin again before `after`: what this desk
-        has not told of them comes, too, and who reads on goes by its ids.
+        Where the server lost its newest data and its clock went back, ids begin again before `after`: what comes after
+        the last that this desk has told of, and that is still there, is new, and who reads on goes by its ids.
         """
         if after and not stream_id(after):
             raise ValueError(f"history: an id looks like 1700000000000-0, was {after[:80]!r}")
         with reaching(self.shown):
+            if after and not self._told:
+                self._tell(self._back(after)[::-1])  # who reads on from there has read these
             for _ in range(max(1, math.ceil(wait_s / PIECE_S))):
                 found = self._history(after or "0-0", min(wait_s, PIECE_S))
                 if found:
@@ -135,34 +137,42 @@ class RedisDesk:
         block = ("BLOCK", max(1, int(wait_s * 1000))) if wait_s > 0 else ()
         pipeline = self.client.pipeline(transaction=False)
         pipeline.execute_command("XREAD", *block, "STREAMS", self.keys.events, after)
-        pipeline.execute_command("XREVRANGE", self.keys.events, "+", "-", "COUNT", 1)
-        reply, newest = pipeline.execute(raise_on_error=False)
-        if wrong_type(reply):
+        pipeline.execute_command("TIME")
+        reply, time = pipeline.execute(raise_on_error=False)
+        if wrong_type(reply) or wrong_type(time):
             raise StoreUnavailableError(
                 f"Redis at {self.shown}: {self.keys.events} must be a stream, is something else"
             )
-        found = _read(reply) or self._begun_again(after, newest)
+        found = _read(reply)
+        if not found and entry_order(after) > (_milliseconds(time),):
+            found = self._begun_again(after)
+        self._tell(found)
+        return found
+
+    def _begun_again(self, after: str) -> tuple[tuple[str, Happening], ...]:
+        """What is new in a history that goes on before `after`, as the server's clock does."""
+        newest = self._back("+", "COUNT", 1)
+        if after not in self._told or not newest or entry_order(newest[0][0]) >= entry_order(after):
+            return ()
+        if self._is_told(*newest[0]):
+            return ()
+        whole = self._back("+")[::-1]
+        told = [at for at, entry in enumerate(whole) if self._is_told(*entry)]
+        return whole[told[-1] + 1 :] if told else whole
+
+    def _back(self, first: str, *count: str | int) -> tuple[tuple[str, Happening], ...]:
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.execute_command("XREVRANGE", self.keys.events, first, "-", *count)
+        [reply] = pipeline.execute(raise_on_error=False)
+        return () if wrong_type(reply) else tuple((text(entry), read_happening(entry, one)) for entry, one in reply)
+
+    def _tell(self, found: Sequence[tuple[str, Happening]]) -> None:
         self._told.update((entry_id, hash(one)) for entry_id, one in found)
         if len(self._told) > TOLD:
             self._told = dict([*self._told.items()][-TOLD:])
-        return found
 
-    def _begun_again(self, after: str, newest: Any) -> tuple[tuple[str, Happening], ...]:  # noqa: ANN401  # a reply
-        """What is new in a history that ends before an entry which was told; nothing where it does not."""
-        if after not in self._told or not isinstance(newest, list) or not newest:
-            return ()
-        [(entry_id, fields)] = newest
-        if _place(text(entry_id)) >= _place(after) or not self._is_new(
-            text(entry_id), read_happening(entry_id, fields)
-        ):
-            return ()
-        pipeline = self.client.pipeline(transaction=False)
-        pipeline.execute_command("XREAD", "STREAMS", self.keys.events, "0-0")
-        [reply] = pipeline.execute(raise_on_error=False)
-        return tuple(entry for entry in _read(reply) if self._is_new(*entry))
-
-    def _is_new(self, entry_id: str, happening: Happening) -> bool:
-        return self._told.get(entry_id) != hash(happening)
+    def _is_told(self, entry_id: str, happening: Happening) -> bool:
+        return self._told.get(entry_id) == hash(happening)
 
     def close(self) -> None:
         """Let the connections go."""
@@ -174,8 +184,9 @@ def _read(reply: Any) -> tuple[tuple[str, Happening], ...]:  # noqa: ANN401  # a
     return tuple((text(entry_id), read_happening(entry_id, one)) for _, entries in streams for entry_id, one in entries)
 
 
-def _place(entry_id: str) -> tuple[int, ...]:
-    return tuple(map(int, entry_id.split("-")))
+def _milliseconds(time: tuple[int, int]) -> int:
+    seconds, micros = time
+    return seconds * 1000 + micros // 1000
 
 
 def _ages(scalers: Any, time: Any) -> tuple[tuple[str, float], ...]:  # noqa: ANN401  # replies as the client parses them

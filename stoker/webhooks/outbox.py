@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from fleet.delivery import Place, order
+from fleet.delivery import Place
+from fleet.registry import entry_order
 from stoker.webhooks.news import News, Stream
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Outbox:
     def ripen(self, now: float) -> None:
         """Have sent what has gathered for long enough."""
         ripe = [key for key, letter in self._gathering.items() if letter.due <= now]
-        for key in sorted(ripe, key=lambda key: order(self._gathering[key].entry)):
+        for key in sorted(ripe, key=lambda key: entry_order(self._gathering[key].entry)):
             self.waiting.append(self._gathering.pop(key))
             self._quiet_until[key] = now + self.every_s
         while len(self.waiting) > LIMIT:
@@ -84,7 +85,7 @@ class Outbox:
 
     def _settled(self, stream: Stream) -> str:
         open_places = [letter.before for letter in self._open() if letter.stream == stream]
-        return min(open_places, key=order) if open_places else str(getattr(self.read, stream))
+        return min(open_places, key=entry_order) if open_places else str(getattr(self.read, stream))
 
     def _open(self) -> Iterator[Letter]:
         yield from self.waiting

@@ -279,3 +279,17 @@ def test_nothing_is_published_while_nobody_tells_of_a_fleet_that_serves() -> Non
     machine.adopt(memory=EMPTY, answered=())
     assert ([], False) == (machine.emitted(Publish), machine.state.adopted)
     assert 1 == surveys(machine.tick(reading(generation=9)))
+
+
+def test_orders_are_read_on_after_the_last_one_carried_out_though_the_store_tells_of_an_earlier_one() -> None:
+    machine = serving(1)
+    machine.take(Ordered(machine.now, Order(OrderKind.PAUSE, id="10-0")))
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.elect(token=2)
+    memory = remembered("web1", generation=machine.state.generation)
+    machine.adopt(found("web1"), memory=replace(memory, last_order="9-5"))
+    assert "10-0" == machine.state.last_order
+    machine.take(Deposed(machine.now, "the lease ran out or was taken"))
+    machine.elect(token=3)
+    machine.adopt(found("web1"), memory=replace(memory, last_order="11-0"))
+    assert "11-0" == machine.state.last_order

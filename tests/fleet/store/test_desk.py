@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fleet.registry import Happening, Order, OrderKind
 from fleet.store.fields import happening_fields
+from fleet.store.opening import open_desk
 
 if TYPE_CHECKING:
+    from fleet.settings import Settings
     from fleet.store.desk import RedisDesk
     from fleet.store.scaler_side import RedisRegistry
 
@@ -32,35 +35,57 @@ def told(desk: RedisDesk, seen: str) -> tuple[str, list[Happening]]:
 def test_who_reads_on_misses_nothing_and_reads_nothing_twice_where_ids_begin_again(
     desk: RedisDesk, old: list[Happening]
 ) -> None:
-    add(desk, "1000-0", OLD)
-    add(desk, "2000-0", LOST)
+    add(desk, "4000000001000-0", OLD)
+    add(desk, "4000000002000-0", LOST)
     seen, happened = told(desk, "")
     assert [OLD, LOST] == happened
     desk.client.delete(desk.keys.events)
     for one in old:
-        add(desk, "1000-0", one)
+        add(desk, "4000000001000-0", one)
     assert (seen, []) == told(desk, seen)
-    add(desk, "1000-1", NEW)  # the clock went back, so ids follow the last that was kept
+    add(desk, "4000000001000-1", NEW)  # the clock went back, so ids follow the last that was kept
     seen, happened = told(desk, seen)
-    assert ("1000-1", [NEW]) == (seen, happened)
-    add(desk, "1000-2", LATER)
-    assert ("1000-2", [LATER]) == told(desk, seen)
+    assert ("4000000001000-1", [NEW]) == (seen, happened)
+    add(desk, "4000000001000-2", LATER)
+    assert ("4000000001000-2", [LATER]) == told(desk, seen)
 
 
 def test_an_id_that_was_lost_and_given_again_is_another_entry(desk: RedisDesk) -> None:
+    add(desk, "4000000001000-0", OLD)
+    add(desk, "4000000002000-0", LOST)
+    seen, _ = told(desk, "")
+    desk.client.delete(desk.keys.events)
+    add(desk, "4000000001000-0", NEW)
+    assert ("4000000001000-0", [NEW]) == told(desk, seen)
+
+
+def test_who_begins_at_a_time_reads_nothing_from_before(desk: RedisDesk) -> None:
+    add(desk, "4000000001000-0", OLD)
+    assert ("4000000002000-0", []) == told(desk, "4000000002000-0")
+    told(desk, "")
+    assert ("4000000002000-0", []) == told(desk, "4000000002000-0")
+
+
+def test_who_goes_on_from_an_earlier_life_reads_nothing_twice(desk: RedisDesk, store_settings: Settings) -> None:
+    add(desk, "4000000001000-0", OLD)
+    add(desk, "4000000002000-0", LOST)
+    with closing(open_desk(store_settings)) as later:
+        assert ("4000000002000-0", []) == told(later, "4000000002000-0")
+        desk.client.execute_command("XDEL", desk.keys.events, "4000000002000-0")
+        assert ("4000000002000-0", []) == told(later, "4000000002000-0")
+        desk.client.delete(desk.keys.events)
+        add(desk, "4000000001000-0", OLD)
+        add(desk, "4000000001000-1", NEW)
+        assert ("4000000001000-1", [NEW]) == told(later, "4000000002000-0")
+
+
+def test_an_older_copy_is_no_news_where_the_clock_is_right(desk: RedisDesk) -> None:
     add(desk, "1000-0", OLD)
     add(desk, "2000-0", LOST)
     seen, _ = told(desk, "")
     desk.client.delete(desk.keys.events)
-    add(desk, "1000-0", NEW)
-    assert ("1000-0", [NEW]) == told(desk, seen)
-
-
-def test_who_begins_at_a_time_reads_nothing_from_before(desk: RedisDesk) -> None:
-    add(desk, "1000-0", OLD)
-    assert ("2000-0", []) == told(desk, "2000-0")
-    told(desk, "")
-    assert ("2000-0", []) == told(desk, "2000-0")
+    add(desk, "1500-0", NEW)
+    assert (seen, []) == told(desk, seen)
 
 
 def test_an_order_comes_after_the_last_one_that_was_carried_out_though_that_was_lost_and_the_clock_went_back(

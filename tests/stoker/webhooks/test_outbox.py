@@ -5,7 +5,8 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.delivery import Place, order
+from fleet.delivery import Place
+from fleet.registry import entry_order
 from stoker.webhooks.outbox import CRASH_GATHERS_S, LIMIT, Outbox
 from tests.stoker.webhooks.builders import news
 
@@ -98,6 +99,6 @@ def test_a_restart_at_the_settled_place_loses_nothing(steps: list[Step]) -> None
             told[letter.stream].discard(letter.entry)
     firsts = {letter.entry for letter in box._open()}
     for name, waiting in told.items():
-        settled = order(getattr(box.settled, name))
-        assert all(order(one) > settled for one in waiting & firsts)
-        assert settled <= order(getattr(box.read, name))
+        settled = entry_order(getattr(box.settled, name))
+        assert all(entry_order(one) > settled for one in waiting & firsts)
+        assert settled <= entry_order(getattr(box.read, name))
