@@ -23,6 +23,7 @@ TOKEN = "a-token-of-the-tests"
 PROFILES = "/__stoker/profiles"
 BOOT_TRIES = 600
 BOOT_STEP_S = 0.1
+ENDING_S = 45  # Puma gives its workers 30
 
 Document = dict[str, Any]
 
@@ -100,7 +101,7 @@ def shop(ruby: Ruby, folder: Path, rackup: Path | None = None, **environment: st
         yield running
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(ENDING_S)
 
 
 def _answers(running: Shop, process: subprocess.Popen[bytes], said: Path) -> None:
