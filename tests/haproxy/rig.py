@@ -24,7 +24,7 @@ from fleet.settings import Settings, load
 from fleet.store.desk import RedisDesk
 from fleet.store.opening import open_desk, open_registry
 from fleet.store.scaler_side import RedisRegistry
-from haproxy.answers import INFO, read_info
+from haproxy.answers import INFO, STAT_SERVERS, read_info, read_servers
 from haproxy.config_file import ConfigFile
 from haproxy.errors import HaproxyError
 from haproxy.hook import run_hook
@@ -148,6 +148,14 @@ class Rig:
                 return (await processes(self.where.master)).old_workers
             await asyncio.sleep(STEP_S)
         raise AssertionError("the master's socket stays closed")
+
+    async def left(self, server: str) -> None:
+        """Wait until HAProxy has no connection to this server, nor one in its pool."""
+        for _ in range(500):
+            if read_servers((await self.ask(STAT_SERVERS))[0])[server].idle:
+                return
+            await asyncio.sleep(STEP_S)
+        raise AssertionError(f"{server} still has connections")
 
     async def ask(self, *commands: str) -> list[str]:
         """The Runtime API, behind the agent's back."""
