@@ -27,7 +27,7 @@ def test_that_leaves_a_process():
 LONG = """
 import pytest
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(60))
 def test_short(number):
     pass
 
@@ -35,24 +35,11 @@ def test_short(number):
 @pytest.mark.parametrize("number", range(4))
 def test_long(number):
     pass
-"""
-
-TOGETHER = """
-import pytest
-
-@pytest.mark.parametrize("number", range(40))
-def test_short(number):
-    pass
-
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("number", range(3))
-def test_long(number):
-    pass
 
 @pytest.mark.timeout(120)
 @pytest.mark.xdist_group("together")
 @pytest.mark.parametrize("number", range(3))
-def test_together(number):
+def test_long_together(number):
     pass
 """
 
@@ -99,18 +86,14 @@ def test_a_clean_run_passes(run: pytest.Pytester) -> None:
     assert run.runpytest_subprocess().ret == pytest.ExitCode.OK
 
 
-def test_each_worker_begins_with_its_share_of_the_long_tests_and_every_test_runs_once(run: pytest.Pytester) -> None:
+def test_each_worker_begins_with_its_share_of_the_long_tests_a_group_stays_with_one_and_every_test_runs_once(
+    run: pytest.Pytester,
+) -> None:
     run.makepyfile(LONG)
     result = run.runpytest_subprocess("-n", "3", "--dist", "worksteal", "-v")
-    result.assert_outcomes(passed=14)
-    first = {line.split()[0]: line.split()[-1] for line in reversed(result.outlines) if "PASSED" in line}
+    result.assert_outcomes(passed=67)
+    ran = [(line.split()[0], line.split()[-1]) for line in result.outlines if "PASSED" in line]
+    first = dict(reversed(ran))
     assert 3 == len(first)
     assert all("long" in name for name in first.values())
-
-
-def test_long_tests_of_one_group_are_dealt_to_one_worker(run: pytest.Pytester) -> None:
-    run.makepyfile(TOGETHER)
-    result = run.runpytest_subprocess("-n", "2", "--dist", "worksteal", "-v")
-    result.assert_outcomes(passed=46)
-    workers = {line.split()[0] for line in result.outlines if "PASSED" in line and "together" in line}
-    assert 1 == len(workers)
+    assert 1 == len({worker for worker, name in ran if "together" in name})

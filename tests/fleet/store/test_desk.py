@@ -25,6 +25,15 @@ def add(desk: RedisDesk, entry_id: str, one: Happening) -> None:
     desk.client.execute_command("XADD", desk.keys.events, entry_id, *happening_fields([one]))
 
 
+def lose(desk: RedisDesk, first: str = "4000000001000-0", second: str = "4000000002000-0") -> str:
+    """Have both told of and lost; returns the id to go on from."""
+    add(desk, first, OLD)
+    add(desk, second, LOST)
+    assert (second, [OLD, LOST]) == told(desk, "")
+    desk.client.delete(desk.keys.events)
+    return second
+
+
 def told(desk: RedisDesk, seen: str) -> tuple[str, list[Happening]]:
     """What comes after that id, and the id to go on from."""
     found = desk.history(seen, wait_s=0)
@@ -35,11 +44,7 @@ def told(desk: RedisDesk, seen: str) -> tuple[str, list[Happening]]:
 def test_who_reads_on_misses_nothing_and_reads_nothing_twice_where_ids_begin_again(
     desk: RedisDesk, old: list[Happening]
 ) -> None:
-    add(desk, "4000000001000-0", OLD)
-    add(desk, "4000000002000-0", LOST)
-    seen, happened = told(desk, "")
-    assert [OLD, LOST] == happened
-    desk.client.delete(desk.keys.events)
+    seen = lose(desk)
     for one in old:
         add(desk, "4000000001000-0", one)
     assert (seen, []) == told(desk, seen)
@@ -51,10 +56,7 @@ def test_who_reads_on_misses_nothing_and_reads_nothing_twice_where_ids_begin_aga
 
 
 def test_an_id_that_was_lost_and_given_again_is_another_entry(desk: RedisDesk) -> None:
-    add(desk, "4000000001000-0", OLD)
-    add(desk, "4000000002000-0", LOST)
-    seen, _ = told(desk, "")
-    desk.client.delete(desk.keys.events)
+    seen = lose(desk)
     add(desk, "4000000001000-0", NEW)
     assert ("4000000001000-0", [NEW]) == told(desk, seen)
 
@@ -80,10 +82,7 @@ def test_who_goes_on_from_an_earlier_life_reads_nothing_twice(desk: RedisDesk, s
 
 
 def test_an_older_copy_is_no_news_where_the_clock_is_right(desk: RedisDesk) -> None:
-    add(desk, "1000-0", OLD)
-    add(desk, "2000-0", LOST)
-    seen, _ = told(desk, "")
-    desk.client.delete(desk.keys.events)
+    seen = lose(desk, "1000-0", "2000-0")
     add(desk, "1500-0", NEW)
     assert (seen, []) == told(desk, seen)
 
