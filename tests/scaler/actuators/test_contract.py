@@ -87,7 +87,7 @@ def run(hand: Hand, foreign_lives: Callable[[], bool]) -> Course:
     await_outcome(urls[GOOD], Outcome.READY)
     await_outcome(urls[ALSO_GOOD], Outcome.READY)
     await_outcome(urls[BAD], Outcome.BAD)
-    outcomes = probe_once({str(number): url for number, url in urls.items()}, "/up", 1.0)
+    outcomes = probe_once({str(number): url for number, url in urls.items()}, "/up", 20.0)
     after_restart = hand.open()
     again = start(after_restart, hand, [hand.order(GOOD, hand.good), hand.order(ALSO_GOOD, hand.bad)])
     census = after_restart.running()
@@ -216,4 +216,4 @@ def test_a_census_finds_what_another_scaler_started(course: Course) -> None:
 def test_stopping_removes_and_absent_is_success(course: Course) -> None:
     assert course.stops == dict.fromkeys(range(GOOD, NEVER_STARTED + 1), "stopped")
     assert course.last.found == ()
-    assert probe_once({"one": getattr(course.first[GOOD], "url", "")}, "/up", 1.0) == {"one": Outcome.REFUSED}
+    assert probe_once({"one": getattr(course.first[GOOD], "url", "")}, "/up", 20.0) == {"one": Outcome.REFUSED}

@@ -15,7 +15,7 @@ def test_calls_of_the_same_moment_are_one_and_each_has_its_own_answer() -> None:
         batches.append(items)
         return [10 * item for item in items]
 
-    gather, together = Gather(work, 0.2), threading.Barrier(5)
+    gather, together = Gather(work, 1.0), threading.Barrier(5)
 
     def call(item: int) -> int:
         together.wait()
@@ -35,7 +35,7 @@ def test_what_the_work_raises_reaches_everyone() -> None:
     def work(items: list[int]) -> list[int]:
         raise RuntimeError(f"no play for {sorted(items)}")
 
-    gather, together = Gather(work, 0.2), threading.Barrier(2)
+    gather, together = Gather(work, 1.0), threading.Barrier(2)
 
     def call(item: int) -> int:
         together.wait()

@@ -47,7 +47,7 @@ def answering(*pieces: bytes, hang: bool = False) -> Iterator[str]:
             one.close()
 
 
-def asked(url: str, timeout_s: float = 1.0) -> tuple[Outcome, str]:
+def asked(url: str, timeout_s: float = 30.0) -> tuple[Outcome, str]:
     return asyncio.run(ask(question(url, "/up"), timeout_s))
 
 
@@ -126,10 +126,10 @@ def test_the_request_names_the_path_and_the_host() -> None:
 def test_a_survey_asks_all_at_once() -> None:
     with answering(hang=True) as silent, answering(b"HTTP/1.1 200 OK\r\n\r\n") as ready:
         began = time.monotonic()
-        outcomes = probe_once({f"web{n}": silent for n in range(20)} | {"web20": ready}, "/up", 0.2)
+        outcomes = probe_once({f"web{n}": silent for n in range(20)} | {"web20": ready}, "/up", 2.0)
         took = time.monotonic() - began
     assert outcomes == {f"web{n}": Outcome.TIMED_OUT for n in range(20)} | {"web20": Outcome.READY}
-    assert took < 2.0
+    assert took < 20.0
 
 
 class Reports:
@@ -141,7 +141,7 @@ class Reports:
         self.queue.put((name, outcome))
 
     def until(self, wanted: tuple[str, Outcome]) -> None:
-        while self.queue.get(timeout=5) != wanted:
+        while self.queue.get(timeout=30) != wanted:
             pass
 
     def drain(self) -> set[str]:
@@ -167,18 +167,20 @@ def test_the_prober_probes_exactly_its_targets_again_and_again() -> None:
         prober.close()
 
 
-def test_long_periods_begin_spread_over_the_period() -> None:
-    reports = Reports()
-    prober = Prober("/up", 1.0, reports)
-    with answering(b"HTTP/1.1 200 OK\r\n\r\n") as url:
-        prober.set_targets([(f"web{n}", url, 2.0) for n in range(1, 11)])
-        prober.start()
-        began, moments = time.monotonic(), []
-        for _ in range(10):
-            reports.queue.get(timeout=5)
-            moments.append(time.monotonic() - began)
-        prober.close()
-    assert max(after - before for before, after in zip([0.0, *moments], [*moments, 2.0], strict=True)) < 0.8
+def test_long_periods_begin_spread_over_the_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: queue.Queue[float] = queue.Queue()
+
+    async def sleep(seconds: float) -> None:
+        waits.put(seconds)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("scaler.actuators.probe.asyncio.sleep", sleep)
+    prober = Prober("/up", 1.0, Reports())
+    prober.set_targets([(f"web{n}", "http://127.0.0.1:1", 2.0) for n in range(1, 11)])
+    prober.start()
+    moments = sorted(waits.get(timeout=30) for _ in range(10))
+    prober.close()
+    assert max(after - before for before, after in zip([0.0, *moments], [*moments, 2.0], strict=True)) < 0.4
 
 
 def test_a_connection_that_takes_its_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,7 @@ def test_a_whole_session_is_stopped_whatever_its_processes_do_with_signals(proce
     child = int(actuator.files.log_tail(file.name).split()[1])
     mark = start_mark(child) or ""
     actuator.stop(file.name, "local", 0.1)
-    assert await_end(child, mark, 1.0)
+    assert await_end(child, mark, 20.0)
     assert not runs(file.pid, file.mark)
 
 
@@ -130,9 +130,9 @@ def test_children_that_a_dead_leader_left_are_stopped_too(processes: Hand) -> No
     said(actuator, file.name, b"child ")
     child = int(actuator.files.log_tail(file.name).split()[1])
     mark = start_mark(child) or ""
-    assert await_end(file.pid, file.mark, 5.0)
+    assert await_end(file.pid, file.mark, 20.0)
     actuator.stop(file.name, "local", 1.0)
-    assert await_end(child, mark, 1.0)
+    assert await_end(child, mark, 20.0)
 
 
 def test_an_app_that_ends_at_sigterm_gets_its_grace(processes: Hand) -> None:
@@ -146,7 +146,7 @@ def test_an_app_that_ends_at_sigterm_gets_its_grace(processes: Hand) -> None:
 
 def test_no_zombie_is_left_and_the_code_is_kept_until_the_stop(processes: Hand) -> None:
     actuator, file = started(processes, processes.exits)
-    assert await_end(file.pid, file.mark, 5.0)
+    assert await_end(file.pid, file.mark, 20.0)
     for _ in range(2):
         (found,) = actuator.running().found
         assert found.exit_code == 3
