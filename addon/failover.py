@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 from collections import defaultdict
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ class Dialled(Enum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     FAILED = "failed"
+
+
+MEANINGS = {0: Dialled.ACCEPTED, errno.EISCONN: Dialled.ACCEPTED, errno.ECONNREFUSED: Dialled.REFUSED}
 
 
 class Failover:
@@ -94,10 +98,20 @@ async def probe(address: tuple[str, int]) -> Dialled:
     """Connect and disconnect, within `PROBE_S`."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as trial:
-        try:
+        met = trial.connect_ex(address)
+        if met == errno.EINPROGRESS:
+            await _answered(trial)
+            # The socket is asked, not the clock: a loop that stood still has not looked at what came in time.
+            met = trial.connect_ex(address)
+    return MEANINGS.get(met, Dialled.FAILED)
+
+
+async def _answered(trial: socket.socket) -> None:
+    loop, answered = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_writer(trial, answered.set)
+    try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(PROBE_S):
-                await asyncio.get_running_loop().sock_connect(trial, address)
-        except OSError as error:
-            # TimeoutError is an OSError without a number.
-            return Dialled.REFUSED if error.errno == errno.ECONNREFUSED else Dialled.FAILED
-    return Dialled.ACCEPTED
+                await answered.wait()
+    finally:
+        loop.remove_writer(trial)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import tflow
 
-from addon.failover import NO_BACKEND, Dialled, Failover, probe
+from addon.failover import NO_BACKEND, PROBE_S, Dialled, Failover, probe
 from addon.options import Configuration
 from addon.plane import Plane
 from fleet.settings import load
@@ -94,3 +95,12 @@ async def test_a_probe_tells_refusal_from_silence() -> None:
         assert await probe(("127.0.0.1", one.port)) is Dialled.ACCEPTED
     assert await probe(("127.0.0.1", free_port())) is Dialled.REFUSED
     assert await probe(("255.255.255.255", 1)) is Dialled.FAILED
+
+
+async def test_a_probe_believes_what_came_while_its_own_loop_stood_still() -> None:
+    async with backend("a1") as one:
+        for port, met in ((one.port, Dialled.ACCEPTED), (free_port(), Dialled.REFUSED)):
+            probing = asyncio.ensure_future(probe(("127.0.0.1", port)))
+            await asyncio.sleep(0)
+            threading.Event().wait(PROBE_S + 0.1)  # the loop stands still, as where a machine is busy with others
+            assert await probing is met
