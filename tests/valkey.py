@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import socket
 import subprocess
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from fleet.store.scaler_side import RedisRegistry
 
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
-READY_TRIES = 500
+READY_TRIES = 6000
+PORTS = range(10_000, 20_000)
+CLAIMS: list[socket.socket] = []
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +60,7 @@ def folder() -> Iterator[Path]:
 
 async def listened_to(registry: RedisRegistry) -> None:
     """Wait until somebody hears the wakes of this fleet."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not registry.client.pubsub_numsub(registry.keys.wake)[0][1]:  # noqa: ASYNC110  # the server tells nobody
             await asyncio.sleep(0.01)
 
@@ -71,11 +74,21 @@ def installed(binary: str) -> str:
 
 
 def free_port() -> int:
-    """A port of loopback on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback on which nobody listens, and that no other test is given: its twin of UDP stays bound.
+
+    It lies below those that the system and the engine give out, who might give it away before it is listened on.
+    """
+    while True:
+        port, claim = secrets.choice(PORTS), socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+        else:
+            CLAIMS.append(claim)
+            return port
 
 
 @contextmanager
@@ -92,6 +105,8 @@ def serving(argv: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
             except subprocess.TimeoutExpired:
                 continue
             raise AssertionError(f"{argv[0]} ended with {process.returncode} before it listened")
+        else:
+            raise AssertionError(f"{argv[0]} never listened on port {port}")
         yield process
     finally:
         process.kill()

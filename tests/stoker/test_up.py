@@ -126,9 +126,7 @@ class TestLive:
         assert f"stoker: fleet {shop.name} is already up; `stoker down` ends it\n" == result.stderr
 
     def test_a_port_in_use_is_said_before_anything_is_started(self, shop: Fleet) -> None:
-        with socket.socket() as other:
-            other.bind(("127.0.0.1", shop.port))
-            other.listen()
+        with socket.create_server(("127.0.0.1", shop.port)):
             result = shop.run("up")
         assert 1 == result.returncode
         assert f"stoker: proxy.listen_port: 127.0.0.1:{shop.port} is in use; set another\n" == result.stderr

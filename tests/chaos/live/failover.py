@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from fleet.embedded import server_binary
 from tests.chaos.live.directed import Found, alone, loaded, order
-from tests.chaos.live.part import Part, free_port, until
+from tests.chaos.live.part import Part, until
 from tests.chaos.live.server import Server
 from tests.chaos.live.stage import stage
+from tests.valkey import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

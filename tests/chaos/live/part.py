@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +13,6 @@ from pathlib import Path
 
 PATIENCE_S = 40.0
 LOOK_S = 0.02
-PORTS = range(10_000, 20_000)
 
 
 @dataclass(slots=True)
@@ -104,12 +100,3 @@ async def until(true: Callable[[], bool], what: str, within_s: float = PATIENCE_
             raise AssertionError(f"not within {within_s:g} s: {what}")
         await asyncio.sleep(0.02)
     return loop.time() - began
-
-
-def free_port() -> int:
-    """A port of loopback on which nobody listens, below those that outgoing connections are given."""
-    while True:
-        port = secrets.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 from fleet.settings import Settings, load
 from haproxy.render import places
 from tests.chaos.live.link import Link
-from tests.chaos.live.part import Part, free_port, until
+from tests.chaos.live.part import Part, until
 from tests.chaos.live.server import Server, faked_clock
 from tests.chaos.live.watch import Watch
+from tests.valkey import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
