@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
 READY_TRIES = 6000
 PORTS = range(10_000, 20_000)
-CLAIMS: list[socket.socket] = []
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +86,7 @@ def free_port() -> int:
         except OSError:
             claim.close()
         else:
-            CLAIMS.append(claim)
+            claim.detach()  # open until this process ends
             return port
 
 
