@@ -19,6 +19,7 @@ from fleet.settings import Settings
 from fleet.store.desk import RedisDesk
 from fleet.store.opening import open_desk, open_registry
 from fleet.store.scaler_side import RedisRegistry
+from tests.doors import patient
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Fleet:
     entries: dict[str, Entry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.registry = open_registry(self.settings)
-        self.desk = open_desk(self.settings)
+        self.registry = patient(open_registry(self.settings))
+        self.desk = patient(open_desk(self.settings))
 
     def publish(self, **phases: Phase) -> int:
         """Publish the entries, some with another phase, and return the generation."""

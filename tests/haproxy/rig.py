@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleet.backend import Backend, Phase
-from fleet.registry import Change, Lease, ProxyReading, Summary
+from fleet.registry import Change, Lease, Summary
 from fleet.settings import Settings, load
 from fleet.store.desk import RedisDesk
 from fleet.store.opening import open_desk, open_registry
@@ -30,12 +30,14 @@ from haproxy.errors import HaproxyError
 from haproxy.hook import run_hook
 from haproxy.render import Places, places
 from haproxy.runtime_api import RuntimeApi, processes
+from tests.doors import patient
 from tests.valkey import folder, free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from fleet.embedded import EmbeddedValkey
+    from fleet.registry import ProxyReading
 
 READY_S = 40.0
 STEP_S = 0.01
@@ -114,15 +116,18 @@ class Rig:
 
     async def applied(self, generation: int) -> ProxyReading:
         """Wait until the agent says that it has applied this generation."""
-        await until(lambda: (self.reading() or _nobody()).generation == generation, f"generation {generation}")
-        found = self.reading()
-        assert found is not None
-        return found
+        return await self.sees(lambda reading: reading.generation == generation, f"generation {generation}")
 
     async def sees(self, holds: Callable[[ProxyReading], bool], what: str) -> ProxyReading:
-        """Wait until the agent's report is so."""
-        await until(lambda: (found := self.reading()) is not None and holds(found), what)
-        found = self.reading()
+        """Wait until the agent's report is so, and return that report: the next may be another."""
+        found: ProxyReading | None = None
+
+        def look() -> bool:
+            nonlocal found
+            found = self.reading()
+            return found is not None and holds(found)
+
+        await until(look, what)
         assert found is not None
         return found
 
@@ -133,11 +138,10 @@ class Rig:
 
     async def reload(self) -> int:
         """Have the agent reload, by a change of the frontend; returns the new worker's pid."""
-        before = await self.worker()
+        before, reloads = await self.worker(), self.log().count('"reloaded"')
         self.snippet.write_text(f"http-response set-header X-Before {before}\n")
         assert self.agent is not None
         self.agent.send_signal(signal.SIGHUP)
-        reloads = self.log().count('"reloaded"')
         await until(lambda: self.log().count('"reloaded"') > reloads, "reloaded")
         return await self.worker()
 
@@ -215,10 +219,10 @@ async def rig(
         (path / "frontend.snippet").touch()
         config.write_text("\n".join(lines) + "\n")
         settings = load(config)
-        registry = open_registry(settings)
+        registry = patient(open_registry(settings))
         lease = registry.acquire("tester")
         assert lease is not None
-        made = Rig(settings, config, registry, open_desk(settings), lease)
+        made = Rig(settings, config, registry, patient(open_desk(settings)), lease)
         try:
             await made.start_haproxy()
             made.start_agent()
@@ -312,7 +316,3 @@ def _stop(process: subprocess.Popen[bytes] | None, number: int) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _nobody() -> ProxyReading:
-    return ProxyReading("nobody", "none", 0, -1, 0)
