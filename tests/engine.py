@@ -172,7 +172,7 @@ def _answers(address: str) -> bool:
         if path != address:  # first by hand, for the SDK leaves a socket open that it cannot connect
             with socket.socket(socket.AF_UNIX) as knock:
                 knock.connect(path)
-        client = docker.DockerClient(base_url=address, version="auto", timeout=5)
+        client = docker.DockerClient(base_url=address, version="auto", timeout=START_S)
     except (OSError, DockerException):
         return False
     client.close()

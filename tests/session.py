@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Every process that a test starts inherits this variable, so that it is found again wherever it went.
 MARK = "TEST_RUN_OF_STOKER"
 PROC = Path("/proc")
-ENDING_TRIES = 50
+ENDING_TRIES = 300
 ENDING_STEP_S = 0.05
 
 # A test that may take this long, by its own mark, is begun early.

@@ -19,8 +19,12 @@ def test_beside_it():
 LEAVING = """
 import subprocess
 
+import tests.session
+
+tests.session.ENDING_TRIES = 10
+
 def test_that_leaves_a_process():
-    words = ["sh", "-c", "echo; exec sleep 30"]
+    words = ["sh", "-c", "echo; exec sleep 300"]
     left = subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
     left.stdout.readline()  # before its first line it may have no environment yet
 """
@@ -77,7 +81,7 @@ def test_a_run_that_leaves_a_process_behind_fails_and_names_it(run: pytest.Pytes
     result.assert_outcomes(passed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     [line] = [line for line in result.outlines if line.startswith("process ")]
-    assert line.endswith(": sleep 30 ")
+    assert line.endswith(": sleep 300 ")
     run.run("kill", line.split()[1].rstrip(":"))
 
 
