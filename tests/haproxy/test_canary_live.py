@@ -68,7 +68,8 @@ async def test_a_canary_gets_its_share_without_a_reload_until_it_is_gone(
         worker = await plane.worker()
         await plane.applied(plane.publish(published(backends, 100)))
         found = await ask(plane, 4000)
-        assert abs(found[CANARY] / 4000 - 0.2) < 0.02
+        # HAProxy draws for each request: of 4,000 draws of a fifth more than this is off once in fifty million times.
+        assert abs(found[CANARY] / 4000 - 0.2) < 0.035
         assert {"", *STABLE, CANARY} == set(found)
         await plane.applied(plane.publish(published(backends, 0)))
         assert {"", *STABLE} == set(await ask(plane, 400))
