@@ -94,7 +94,8 @@ async def test_a_count_of_errors_that_was_not_heard_of_leads_to_a_look() -> None
         crashes.notice({"production1": 3})
         crashes.notice({"production1": 4})
         app.keep("unheard")
-        await until(lambda: app.removed == ["unheard"], "found", 3.0)
+        # Whatever waits is looked for every 10 s.
+        await until(lambda: app.removed == ["unheard"], "found", 8.0)
         assert ["unheard"] == [one.failure.id for one in listed(store)]
 
 

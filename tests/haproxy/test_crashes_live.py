@@ -78,21 +78,27 @@ async def test_a_crash_is_listed_with_its_exception_within_a_second(
     valkey: EmbeddedValkey, fleet_name: str, binary: str
 ) -> None:
     async with crashing(valkey, fleet_name, binary) as (plane, app):
-        assert b" 500 " in (await ask(plane, "/raise?secret=1"))[:20]
-        [crash] = await listed(plane, settled(1), LISTED_S)
-        seen = crash.failure
+        took_s = []
+        for count in (1, 2, 3):
+            assert b" 500 " in (await ask(plane, "/raise?secret=1"))[:20]
+            began_s = monotonic()
+            crashes = await listed(plane, settled(count))
+            took_s.append(monotonic() - began_s)
+        # One of them may meet a machine that is busy with others.
+        assert LISTED_S > sorted(took_s)[1]
+        seen = crashes[0].failure
         assert (Symptom.STATUS, "GET", "/raise", 500) == (seen.failure, seen.method, seen.path, seen.status)
         assert ("haproxy", "production1") == (seen.plane, seen.backend)
-        assert crash.capture is not None
-        assert "ZeroDivisionError" == crash.capture.exception
-        assert [app.seen[0].headers["x-stoker-request"]] == [seen.id]
+        assert ["ZeroDivisionError"] * 3 == [one.capture.exception for one in crashes if one.capture]
+        ids = [one.failure.id for one in crashes]
+        assert [one.headers["x-stoker-request"] for one in app.seen] == ids
         desk = open_crash_desk(plane.settings)
         kept = json.loads(desk.document(seen.id) or b"")
         desk.close()
         assert ("haproxy", "production1", "status") == tuple(
             kept["proxy"][key] for key in ("plane", "backend", "failure")
         )
-        await until(lambda: [seen.id] == app.removed, "removed")
+        await until(lambda: ids == app.removed, "removed")
         assert 1 == app.asked.count(("GET", f"/__stoker/profiles/{seen.id}"))
 
 
@@ -144,7 +150,7 @@ async def test_without_a_token_failures_are_listed_and_no_app_is_asked(
     monkeypatch.setenv("STOKER_CRASHES__PROFILE_SHARE", "1.0")
     async with crashing(valkey, fleet_name, binary) as (plane, app):
         await ask(plane, "/raise")
-        await listed(plane, lambda found: [one.reason for one in found] == [NO_TOKEN], LISTED_S)
+        await listed(plane, lambda found: [one.reason for one in found] == [NO_TOKEN])
         assert "x-stoker-profile" not in app.seen[0].headers
         assert [] == app.asked
         assert "no app is asked for profiles" in plane.log()
@@ -157,12 +163,14 @@ async def test_failures_are_heard_over_reloads_of_haproxy_and_restarts_of_the_ag
     async with crashing(valkey, fleet_name, binary) as (plane, app):
         await plane.reload()
         await ask(plane, "/raise")
-        await listed(plane, settled(1), LISTED_S)
+        [heard] = await listed(plane, settled(1))
+        # What is only found in the app is told as the app tells it.
+        assert (Symptom.STATUS, "/raise") == (heard.failure.failure, heard.failure.path)
         plane.stop_agent()
         await ask(plane, "/raise")
         app.age_s = 60.0
         plane.start_agent()
-        [_, crash] = await listed(plane, settled(2), 40.0)
+        [_, crash] = await listed(plane, settled(2))
         assert (Symptom.RAISED, "/orders/1") == (crash.failure.failure, crash.failure.path)
 
 
@@ -190,7 +198,8 @@ async def test_what_an_instance_kept_is_fetched_when_it_begins_to_leave(
     async with crashing(valkey, fleet_name, "system") as (plane, app):
         app.keep("slow-one", why="slow")
         plane.publish({"production1": Backend("production1", Phase.DRAINING, app.url)})
-        [crash] = await listed(plane, settled(1), 3.0)
+        # Those that stay are looked at every 10 s.
+        [crash] = await listed(plane, settled(1), 7.0)
         assert Symptom.SLOW == crash.failure.failure
         await until(lambda: ["slow-one"] == app.removed, "removed")
 
@@ -199,9 +208,9 @@ async def test_the_users_own_access_log_goes_on_with_every_request(valkey: Embed
     async with crashing(valkey, fleet_name, "system", access_log='"stdout"') as (plane, _):
         await ask(plane, "/")
         await ask(plane, "/raise")
-        await listed(plane, settled(1), LISTED_S)
-        assert r'"method":"GET","path":"\/","status":200' in plane.log()
-        assert r'"method":"GET","path":"\/raise","status":500' in plane.log()
+        await listed(plane, settled(1))
+        for told in (r'"method":"GET","path":"\/","status":200', r'"method":"GET","path":"\/raise","status":500'):
+            await until(lambda told=told: told in plane.log(), told)  # type: ignore[misc]
 
 
 async def test_a_thousand_crashes_in_some_seconds_are_all_written_down(valkey: EmbeddedValkey, fleet_name: str) -> None:
