@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-START_S = 40.0
+START_S = 40
 STOP_S = 20.0
 FOLDER = Path(tempfile.gettempdir()) / f"stoker-test-engine-{os.getuid()}"
 SOCKET = FOLDER / "docker.sock"
