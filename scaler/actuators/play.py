@@ -96,6 +96,7 @@ class _Watch:
     pull_timeout_s: float
     deadline: float = field(init=False)
     pid: int | None = None
+    asked_at: float | None = None
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.timeout_s
@@ -109,14 +110,17 @@ class _Watch:
 
     def cancelled(self) -> bool:
         """First the playbook's process is asked to end, for it alone knows its workers; then the runner kills."""
-        late_s = time.monotonic() - self.deadline
-        if late_s <= 0:
+        now = time.monotonic()
+        if now <= self.deadline:
             return False
         self.outcome.ending = f"not over after {self.timeout_s:g} s, actuator.play_timeout_s"
-        if self.pid is not None:
+        if self.pid is None:
+            return True
+        if self.asked_at is None:  # once: a second time it would die before it has told its workers
+            self.asked_at = now
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
-        return self.pid is None or late_s > TERM_WAIT_S
+        return now - self.asked_at > TERM_WAIT_S
 
     def finished(self, runner: Runner) -> None:
         if self.outcome.ending == "unfinished":
@@ -153,11 +157,12 @@ class Stage:
             playbook=str(playbook),
             inventory=str(self.inventory),
             project_dir=str(self.inventory.parent),
-            settings={"pexpect_timeout": LOOK_S, "suppress_output_file": True},
             fact_cache_type="",
             quiet=True,
         )
         config.prepare()
+        # Settings that are handed over it forgets where there is no file of them.
+        config.pexpect_timeout, config.suppress_output_file = LOOK_S, True
         config.command = [
             program("ansible-playbook"),
             *("-i", str(self.inventory)),
