@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,13 @@ class Fleet:
             assert self.up is None or self.up.poll() is None, self.said
             never.wait(max(STEP_S, time.monotonic() - began))
         raise AssertionError(self.said)
+
+    def answers(self) -> bool:
+        """Whether a request through the proxy is answered; one that was killed may not listen again yet."""
+        try:
+            return self.get() != ""
+        except urllib.error.URLError:
+            return False
 
     def get(self) -> str:
         """Which instance answers a request through the proxy."""

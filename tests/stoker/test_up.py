@@ -85,6 +85,7 @@ class TestLive:
             killed.signal(signal.SIGKILL)
             shop.until(partial(is_back, shop, part, killed))
         shop.until(lambda: shop.status()["state"] in {"IDLE", "UP"})
+        shop.until(shop.answers)
         after = shop.status()["backends"]
         assert [(before["name"], before["url"])] == [(one["name"], one["url"]) for one in after]
         assert "shop1" == shop.get()
