@@ -67,7 +67,7 @@ async def until(page: Page, expression: str) -> None:
     given = (
         f"new Promise((done) => {{ const look = () => ({expression}) ? done(true) : setTimeout(look, 20); look(); }})"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await page.run(given)
 
 
@@ -76,8 +76,8 @@ async def text(page: Page, selector: str) -> Any:
 
 
 async def work_ms(page: Page) -> float:
-    """The time that the page's scripts, styles and layout have taken so far."""
-    await page.call("Performance.enable")
+    """The processor time that the page's scripts, styles and layout have taken so far."""
+    await page.call("Performance.enable", timeDomain="threadTicks")
     metrics = (await page.call("Performance.getMetrics"))["metrics"]
     return 1000 * sum(float(one["value"]) for one in metrics if one["name"] in WORK)
 
