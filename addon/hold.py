@@ -2,8 +2,8 @@
 
 A step is `step` requests for each backend that can be chosen. A request leaves its step when its answer begins, when
 it ends, or after `STEP_S`, so that a fresh backend is not met by everything that had waited, and slow answers or event
-streams do not keep the rest waiting. It doubles with every second in which some still wait: where more arrive than one
-step lets go, the queue would never end else.
+streams do not keep the rest waiting. It doubles with every second in which some still wait: otherwise the queue would
+never end where more arrive than one step lets go.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ class Hold:
         expiry = loop.call_at(token.started_s + self._hold_s, _settle, future, Verdict.REFUSED)
         self._waiting[token] = future
         if len(self._waiting) == 1:
-            self._began_s = None
             self._noticed()
         self.release()
         try:

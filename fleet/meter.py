@@ -183,7 +183,7 @@ def _rate(tracks: Mapping[str, Track], sighting: Sighting, now: float, oldest: f
         at, arrivals, span_ms = _begin(track.points, first, oldest)
         elapsed_ms = _elapsed_ms(track, at, span_ms, now, begun, silent=proxy in silent)
         if elapsed_ms > 0:
-            total += (track.points[-1][1] - arrivals) * 1000 / max(elapsed_ms, 0 if first else shortest_ms)
+            total += (track.points[-1][1] - arrivals) * 1000 / max(elapsed_ms, shortest_ms)
     return total if known else None
 
 

@@ -10,7 +10,7 @@ import redis
 
 from fleet.delivery import HOLD_TTL_S, Place
 from fleet.store.connection import close, reaching, wrong_type
-from fleet.store.fields import text
+from fleet.store.fields import stream_id, text
 from fleet.store.keys import Keys
 from fleet.store.scripts import source
 
@@ -36,7 +36,7 @@ class RedisDelivery:
         reply = self._run("hold", [self.keys.webhooks_lock, self.keys.webhooks], [owner, int(HOLD_TTL_S * 1000)])
         for met in reply[2:]:
             log.warning("%s", text(met))
-        return Place(text(reply[0]), text(reply[1])) if reply else None
+        return Place(stream_id(reply[0]), stream_id(reply[1])) if reply else None
 
     def settle(self, owner: str, place: Place) -> bool:
         """Write down how far was delivered; False where the right was lost."""

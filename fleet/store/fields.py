@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ LIMIT = 10**15
 STORED_LIMIT = 2 * 10**14
 REPORTED_LIMIT = 10**14
 SERIAL_LIMIT = 10**12
+STREAM_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 # Above the largest `max` that the settings take.
 COUNT_LIMIT = 10_001
 
@@ -124,11 +126,9 @@ def read_standing(value: object) -> CanaryStanding | None:
 
 
 def stream_id(value: object) -> str:
-    """A stream entry's id, or "" where the value is none."""
-    read = text(value)
-    first, dash, second = read.partition("-")
-    digits = f"{first}{second}" if dash else ""
-    return read if digits.isascii() and digits.isdigit() and first and second and len(read) <= 40 else ""
+    """A stream entry's id, two whole numbers of 64 bits, or "" where the value is none."""
+    found = STREAM_ID.fullmatch(text(value))
+    return found[0] if found and all(int(part) < 2**64 for part in found.groups()) else ""
 
 
 def happening_fields(happenings: Sequence[Happening]) -> list[str]:

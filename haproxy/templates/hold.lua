@@ -2,7 +2,7 @@
 -- A request looks every POLL_MS whether it may go. One whose stream ended while it was held just stops looking, and is
 -- swept out. One step is so many requests for each serving instance: more go only once the backend has room for them
 -- again, or in the next quarter of a second, so that slow answers do not keep the rest waiting. It doubles with every
--- second in which some still wait: else slow answers would keep the last of many for longer than they may wait.
+-- second in which some still wait: otherwise slow answers would keep the last of many for longer than they may wait.
 -- How many wait stands in proc.stoker_held, for `get var`; proc.stoker_looks moves as long as somebody looks. (A command
 -- of our own would be simpler, but HAProxy before 3.2 keeps a task of each call for ever, which still points to it.)
 
@@ -86,9 +86,6 @@ local function hold(txn, limit, hold_s, step)
     sweep(began)
   end
   local at = began
-  if held == 0 then
-    letting_since = nil
-  end
   if held < tonumber(limit) then
     look(txn, token, at)
     while at - began < tonumber(hold_s) and not stopping(txn) do

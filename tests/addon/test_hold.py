@@ -102,6 +102,27 @@ async def test_a_queue_that_was_empty_begins_with_one_step_again(monkeypatch: py
             await settled()
 
 
+async def test_a_queue_that_nobody_could_take_for_a_while_begins_with_one_step_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = asyncio.get_running_loop().time()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now_s)
+    scene = Scene(hold_s=1000)
+    async with asyncio.TaskGroup() as group:
+        for name in "abcdefgh":
+            group.create_task(scene.wait(name))
+        await settled()
+        for left in (7, 6):
+            scene.available = 1
+            scene.hold.release()
+            assert len(scene.hold) == left
+            scene.available = 0
+            now_s += 5
+            scene.hold.release()
+            await settled()
+        scene.hold.close()
+
+
 async def test_only_the_first_is_noticed_until_the_queue_was_empty_again() -> None:
     scene = Scene()
     async with asyncio.TaskGroup() as group:
