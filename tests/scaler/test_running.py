@@ -18,6 +18,7 @@ from fleet.settings import Settings, load
 from fleet.store.opening import open_desk, open_registry
 from scaler.running import own_trace_path, policy_of, trace_path
 from scaler.trace import replay
+from tests.doors import patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ class Fleet:
 
     def until(self, kind: str, after: str, count: int = 1) -> list[Happening]:
         """Read the history on until so many such happenings came."""
-        desk, found = open_desk(self.settings), list[Happening]()
+        desk, found = patient(open_desk(self.settings)), list[Happening]()
         while len(found) < count:
             news = desk.history(self.seen, wait_s=WAIT_S)
             assert news, f"nothing happened for {WAIT_S:g} s while waiting for {kind} {after}"
@@ -104,7 +105,7 @@ def fleet(valkey: EmbeddedValkey, fleet_name: str, tmp_path: Path) -> Iterator[F
 
 def settle(settings: Settings) -> None:
     """Hold the lease once and give it back: the next holder then need not wait for an unknown earlier one."""
-    registry = open_registry(settings)
+    registry = patient(open_registry(settings))
     lease = registry.acquire("before")
     assert lease is not None
     registry.release(lease)
@@ -143,7 +144,7 @@ def test_sigterm_leaves_the_instances_and_gives_the_lease_back(fleet: Fleet) -> 
     first.send_signal(signal.SIGTERM)
     assert 0 == first.wait(10)
     assert {"web1", "web2"} == fleet.alive()
-    assert None is open_desk(fleet.settings).status().acting
+    assert None is patient(open_desk(fleet.settings)).status().acting
     fleet.start()
     [term] = fleet.until("term", "")
     assert ("took over with 2 serving",) == term.reasons
@@ -157,7 +158,7 @@ def test_sigint_stops_every_instance(fleet: Fleet) -> None:
     assert 0 == scaler.wait(20)
     assert {} == fleet.processes()
     assert [] == [name for name, (pid, mark) in marks.items() if runs(pid, mark)]
-    snapshot = open_registry(fleet.settings).recall().snapshot
+    snapshot = patient(open_registry(fleet.settings)).recall().snapshot
     assert snapshot is not None
     assert {} == snapshot.backends
 

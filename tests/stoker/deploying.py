@@ -18,10 +18,12 @@ from fleet.backend import Phase
 from fleet.clock import Clock
 from fleet.settings import load as load_settings
 from fleet.store.desk import RedisDesk
+from fleet.store.opening import open_desk
 from stoker.demo.client import Client
 from stoker.demo.load import Load
 from stoker.demo.run import serving_desk
 from stoker.demo.stage import Stage
+from tests.doors import patient
 from tests.scaler.actuators.hands import folder_of_its_own, word_of_its_own
 from tests.valkey import free_port
 
@@ -146,7 +148,8 @@ def deploying(engine: Engine, image: str, plane: str, count: int, actuator: str)
             """
         config.write_text("\n".join(line.strip() for line in text.splitlines()), encoding="utf-8")
         with _up(config) as stage:
-            desk = asyncio.run(serving_desk(stage))
+            asyncio.run(serving_desk(stage)).close()
+            desk = patient(open_desk(stage.settings))
             yield Deploying(stage, desk, Load(Client("127.0.0.1", stage.settings.proxy.listen_port), Clock().now))
             desk.close()
         engine.remove_fleet(fleet)

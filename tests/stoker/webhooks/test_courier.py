@@ -19,6 +19,7 @@ from fleet.store.scaler_side import RedisRegistry
 from stoker.webhooks.courier import LONGEST_RETRY_S, LOOK_S, STAND_BY_S, Courier
 from stoker.webhooks.outbox import LIMIT
 from stoker.webhooks.place import PlaceFile
+from tests.doors import patient
 from tests.stoker.webhooks.builders import failure, fault
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Rig:
     opened: list[Any] = field(default_factory=list)
 
     def courier(self, owner: str = "a", sender: Told | None = None, host: str = "here") -> Courier:
-        doors = open_desk(self.settings), open_crash_desk(self.settings), open_delivery(self.settings)
+        doors = patient(open_desk(self.settings)), open_crash_desk(self.settings), open_delivery(self.settings)
         self.opened += doors
         file = PlaceFile(self.folder / host / "webhooks.json")
         return Courier(self.settings, owner, *doors, sender or self.sender, file, lambda: self.now, jitter=lambda: 1.0)
@@ -85,7 +86,7 @@ class Rig:
 
 @pytest.fixture
 def rig(store_settings: Settings, tmp_path: Path) -> Iterator[Rig]:
-    registry = open_registry(store_settings)
+    registry = patient(open_registry(store_settings))
     lease = registry.acquire("s")
     assert lease is not None
     found = Rig(store_settings, tmp_path, registry, lease)

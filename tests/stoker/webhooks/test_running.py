@@ -18,6 +18,7 @@ from fleet.registry import Happening
 from fleet.settings import load
 from fleet.store.opening import open_registry
 from stoker.webhooks.running import receiver_of
+from tests.doors import patient
 from tests.stoker.webhooks.builders import fault
 from tests.stoker.webhooks.receiver import KEY, Receiver, receiving
 
@@ -38,7 +39,7 @@ def test_without_a_receiver_there_is_nothing_to_run(tmp_path: Path, monkeypatch:
 
 def record(settings: Settings, *happenings: Happening) -> None:
     """As a scaler that acts for a moment."""
-    registry = open_registry(settings)
+    registry = patient(open_registry(settings))
     lease = registry.acquire("s")
     assert lease is not None
     registry.record(lease, happenings)
@@ -50,24 +51,24 @@ def record(settings: Settings, *happenings: Happening) -> None:
 def couriers(valkey: EmbeddedValkey, settings: Settings, folder: Path, receiver: Receiver) -> Iterator[list[int]]:
     """Two hosts' couriers; yields their pids once one of them delivers."""
     running = []
-    for host in ("one", "two"):
-        environment = os.environ | {
-            "STOKER_FLEET": settings.fleet,
-            "STOKER_REDIS_URL": valkey.url or "",
-            "STOKER_STATE_DIR": str(folder / host),
-            "STOKER_WEBHOOKS__URL": receiver.url,
-            "STOKER_WEBHOOKS__SECRET": KEY,
-            "STOKER_WEBHOOKS__TIMEOUT_S": "1",
-            "STOKER_WEBHOOKS__EVERY_S": "0.01",  # every one is told on its own
-            "PYTHONPATH": str(ROOT),
-        }
-        argv = [sys.executable, "-P", "-m", "stoker", "webhooks"]
-        process = subprocess.Popen(argv, env=environment, cwd=folder, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        running.append(process)
-        if host == "one":
-            assert "delivering" in process.stderr.readline()
     try:
+        for host in ("one", "two"):
+            environment = os.environ | {
+                "STOKER_FLEET": settings.fleet,
+                "STOKER_REDIS_URL": valkey.url or "",
+                "STOKER_STATE_DIR": str(folder / host),
+                "STOKER_WEBHOOKS__URL": receiver.url,
+                "STOKER_WEBHOOKS__SECRET": KEY,
+                "STOKER_WEBHOOKS__TIMEOUT_S": "1",
+                "STOKER_WEBHOOKS__EVERY_S": "0.01",  # every one is told on its own
+                "PYTHONPATH": str(ROOT),
+            }
+            argv = [sys.executable, "-P", "-m", "stoker", "webhooks"]
+            process = subprocess.Popen(argv, env=environment, cwd=folder, stderr=subprocess.PIPE, text=True)
+            assert process.stderr is not None
+            running.append(process)
+            if host == "one":
+                assert "delivering" in process.stderr.readline()
         yield [process.pid for process in running]
     finally:
         for process in running:
