@@ -89,7 +89,7 @@ def test_a_page_that_sleeps_shows_its_sleep(open_shop: Shop, ruby: Ruby) -> None
         return
 
     assert ("own", "wall") == (found["threads"], found["mode"])
-    assert 180 <= milliseconds(found, "Kernel#sleep") <= max(220, found["request"]["duration_ms"])
+    assert 100 <= milliseconds(found, "Kernel#sleep") <= max(220, found["request"]["duration_ms"])
 
 
 def test_the_profile_is_the_failed_requests_own(ruby: Ruby, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_the_profile_is_the_failed_requests_own(ruby: Ruby, tmp_path: Path) -> N
     own = _without_collector(document)
 
     assert (500, True) == (page.status, document["profiled"])
-    assert sum("PagesController#invoice" in stack for stack in own) >= 0.95 * len(own)
+    assert sum("PagesController#invoice" in stack for stack in own) >= 0.8 * len(own)
     assert not any("PagesController#report" in stack or "Report#most" in stack for stack in own)
     assert b"Invoice#" not in following.body
     # Beside others a share also holds the turns that it waited for, a tenth of a second each.
