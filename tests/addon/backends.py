@@ -7,6 +7,7 @@ import base64
 import hashlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Asked:
     line: str
     headers: list[tuple[str, str]]
     body: bytes = b""
+    at_s: float = field(default_factory=monotonic)
 
     def header(self, name: str) -> str | None:
         """The values of a header, joined; None without it."""

@@ -20,9 +20,15 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def ending(store_settings: Settings, tmp_path: Path) -> Iterator[Proxy]:
-    """A proxy that a test ends; at its end requests may take a second."""
-    with proxy(store_settings, tmp_path, "stoker_drain=1") as running:
+def drain_s() -> float:
+    """How long requests may take at the end."""
+    return 30
+
+
+@pytest.fixture
+def ending(store_settings: Settings, tmp_path: Path, drain_s: float) -> Iterator[Proxy]:
+    """A proxy that a test ends."""
+    with proxy(store_settings, tmp_path, f"stoker_drain={drain_s:g}") as running:
         yield running
 
 
@@ -79,6 +85,7 @@ async def test_held_requests_are_answered(ending: Proxy) -> None:
         assert await ending.ended() == 0
 
 
+@pytest.mark.parametrize("drain_s", [1])
 async def test_what_takes_too_long_is_cut(ending: Proxy) -> None:
     async with backend("production1") as one, client(ending.port) as connection:
         await ending.serve(one)

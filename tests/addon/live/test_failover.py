@@ -19,10 +19,10 @@ pytestmark = pytest.mark.live
 
 
 async def test_a_refused_request_moves_on_and_is_counted_where_it_was_refused(plane: Proxy) -> None:
-    before = await plane.idle()
     dead = Backend("production1", free_port())
     async with backend("production2") as two:
         await plane.serve(dead, two)
+        before = await plane.idle()
         for _ in range(6):
             async with client(plane.port) as connection:
                 assert (await connection.ask("/")).body == b"production2"
@@ -92,8 +92,8 @@ async def test_two_thirds_go_where_two_thirds_of_the_weight_is(plane: Proxy) -> 
 
 async def test_many_requests_at_once_all_end(plane: Proxy) -> None:
     async with backend("production1") as one, backend("production2") as two:
-        before = await plane.idle()
         await plane.serve(one, two)
+        before = await plane.idle()
 
         async def some(number: int) -> list[int]:
             async with client(plane.port) as connection:
