@@ -59,8 +59,6 @@ class MemoryStore:
     clock: Callable[[], float]
     outage: str | None = None
     _stored: Stored = field(default_factory=Stored)
-    _entries: int = 0
-    _newest_ms: int = 0
     _woken: threading.Condition = field(default_factory=threading.Condition)
     _wakes: int = 0
     _closed: bool = False
@@ -245,8 +243,11 @@ class MemoryStore:
         )
 
     def place(self, order: Order) -> str:
-        """Leave an order for the acting scaler; returns its id."""
-        stored, placed = self._reach(), self._entry()
+        """Leave an order for the acting scaler; returns its id, which comes after the last order carried out."""
+        stored = self._reach()
+        newest = stored.orders[-1].id if stored.orders else ""
+        carried_out = stored.summary.last_order if stored.summary else ""
+        placed = self._entry_after(max(newest, carried_out, key=entry_order))
         stored.orders.append(replace(order, id=placed))
         self._wake()
         return placed
@@ -283,14 +284,16 @@ class MemoryStore:
     def _following(self, previous: int) -> int:
         return max(previous + 1, int(self.clock() * 1000))
 
-    def _entry(self) -> str:
-        """An id above the last, though the clock went back, as a stream gives them."""
-        self._entries += 1
-        self._newest_ms = max(self._newest_ms, int(self.clock() * 1000))
-        return f"{self._newest_ms}-{self._entries}"
+    def _entry_after(self, newest: str) -> str:
+        """The next id of a stream, above its newest though the clock went back, as a server gives it."""
+        milliseconds, sequence = entry_order(newest) or (0, 0)
+        milliseconds, sequence = max((int(self.clock() * 1000), 0), (milliseconds, sequence + 1))
+        return f"{milliseconds}-{sequence}"
 
     def _record(self, stored: Stored, happenings: Sequence[Happening]) -> None:
-        stored.events += [(self._entry(), one) for one in happenings]
+        for one in happenings:
+            newest = stored.events[-1][0] if stored.events else ""
+            stored.events.append((self._entry_after(newest), one))
 
     def _wake(self) -> None:
         self._reach()

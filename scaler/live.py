@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from fleet.errors import RefusedError, StoreUnavailableError
-from fleet.registry import Meter, Registry, entry_order
+from fleet.registry import Meter, Registry
 from scaler.inbox import Ending, Wake
 from scaler.messages import (
     Adopted,
@@ -40,7 +40,7 @@ from scaler.messages import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fleet.registry import Change, Happening, Lease
+    from fleet.registry import Change, Happening, Lease, Order
     from scaler.hands import Hands, Prober
     from scaler.inbox import Inbox
     from scaler.messages import Effect
@@ -52,6 +52,8 @@ VERIFY_S = 5.0
 # Who waits for the lease needs the counters only so that its window is full when its turn comes.
 WAITING_LOOK_S = 2.0
 CLOSING_LIMIT_S = 120.0
+# More than the store keeps.
+ORDERS_KNOWN = 2000
 
 log = structlog.get_logger()
 
@@ -91,6 +93,7 @@ class Live:
         self._renewed_at: float | None = None
         self._next_tick = self._next_verification = self._next_waiting_look = now()
         self._order = ""
+        self._taken: deque[Order] = deque(maxlen=ORDERS_KNOWN)
         self._untold: list[Happening] = []
         self._surveyed = False
         self._reached = False
@@ -225,12 +228,18 @@ class Live:
         return Elected(self._now(), self._lease.token, sent_at, act_from, self._lease.ttl_s)
 
     def _take_orders(self) -> None:
-        """Hand over the new orders, once the survey told which are old and which still hold."""
+        """Hand over the new orders, once the survey told which are old and which still hold.
+
+        A store that lost data tells of those again that were taken here, and new ones may come before them: its clock
+        may have gone back.
+        """
         if self._lease is None or not self._surveyed:
             return
         for order in self._store.orders(self._order):
             self._order = order.id
-            self._soon.append(Ordered(self._now(), order))
+            if order not in self._taken:
+                self._taken.append(order)
+                self._soon.append(Ordered(self._now(), order))
 
     def _verify(self) -> None:
         """See now and then that the registry is what this scaler wrote: proxies believe what stands there."""
@@ -308,7 +317,7 @@ class Live:
                     self._hands.count()
                 case Survey():
                     memory = self._store.recall()
-                    self._order = max(self._order, memory.last_order, key=entry_order)
+                    self._order = memory.last_order
                     self._hands.survey(effect.token, memory)
         except StoreUnavailableError as error:
             self._lost(error)

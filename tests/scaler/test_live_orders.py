@@ -40,6 +40,31 @@ def test_an_order_that_was_obeyed_is_not_obeyed_again_by_the_next_scaler() -> No
     assert ([], None) == (second.events(Ordered), second.state.manual)
 
 
+def test_an_order_after_a_loss_is_obeyed_though_the_stores_clock_went_back() -> None:
+    rig = serving()
+    rig.store.place(Order(OrderKind.SCALE, 3))
+    rig.run(4)
+    rig.store.clock = lambda: rig.clock.at - 600
+    rig.store.wipe()
+    rig.store.place(Order(OrderKind.SCALE, 2))
+    rig.run(10)
+    rig.store.place(Order(OrderKind.PAUSE))
+    rig.run(2)
+    assert [3, 2, None] == [event.order.count for event in rig.events(Ordered)]
+    assert (2, True) == (rig.state.manual, rig.state.paused)
+
+
+def test_an_order_that_was_obeyed_is_not_obeyed_again_where_old_data_tell_of_it() -> None:
+    rig = serving()
+    rig.store.place(Order(OrderKind.SCALE, 3))
+    old = rig.store.copy()
+    rig.store.place(Order(OrderKind.AUTO))
+    rig.run(4)
+    rig.store.restore(old, another_server=True)
+    rig.run(10)
+    assert ([3, None], None) == ([event.order.count for event in rig.events(Ordered)], rig.state.manual)
+
+
 def test_a_wake_is_a_tick_at_once() -> None:
     rig = serving()
     while not isinstance(rig.once(), Tick):
