@@ -16,8 +16,6 @@ from tests.chaos.live.records import Record, read_records
 from tests.chaos.live.stage import Stage
 from tests.chaos.live.terms import late_take_overs
 
-# The watch looks every 0.1 s, and this machine is busy.
-SEEN_S = 0.6
 # A publication may be lost with the store this long before anyone has seen it.
 LOST_S = 1.5
 STORE_LOST = {"store-wiped", "store-old", "store-down", "store-hung"}
@@ -85,14 +83,14 @@ class Checker:
                 continue
             at = record.terms[0]
             phases = [
-                (seen, one) for seen, one in self.stage.watch.history if one.kind == "instance" and one.subject == name
+                (since, one)
+                for since, one in self.stage.watch.history
+                if one.kind == "instance" and one.subject == name
             ]
-            last = next(
-                (one.after for seen, one in reversed(phases) if seen <= at + SEEN_S and one.after != "gone"), ""
-            )
+            last = next((one.after for since, one in reversed(phases) if since <= at and one.after != "gone"), "")
             if last not in {"stopping", "failed"} and not self._store_lost(at):
                 found.append(self._at(at) + f"publish, then act: {name} was told to end while {last or 'unknown'}")
-            drained = next((seen for seen, one in phases if one.after == "draining"), None)
+            drained = next((since for since, one in phases if one.after == "draining"), None)
             flying = [
                 number
                 for number, (begin, end) in record.begun.items()

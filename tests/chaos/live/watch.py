@@ -43,7 +43,10 @@ class Seen:
 
 @dataclass(slots=True)
 class Watch:
-    """Looks all the time, by a connection of its own that no fault concerns but the server's."""
+    """Looks all the time, by a connection of its own that no fault concerns but the server's.
+
+    A line of `history` came after its moment, that of the look before: a watch that stands still makes none late.
+    """
 
     settings: Settings
     record: Path
@@ -53,6 +56,7 @@ class Watch:
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _after: str = ""
+    _looked: float = field(default_factory=time.monotonic)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -106,12 +110,14 @@ class Watch:
         desk = open_desk(self.settings)
         with contextlib.closing(desk):
             while not self._over.wait(LOOK_S):
+                began = time.monotonic()
                 try:
                     status = desk.status()
                     self._look(status)
                     for after, one in desk.history(self._after, wait_s=0):
                         self._after = after
-                        self.history.append((time.monotonic(), one))
+                        self.history.append((self._looked, one))
+                    self._looked = began
                 except StoreUnavailableError:
                     self._look(None)
 
