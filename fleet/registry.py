@@ -368,7 +368,11 @@ class Desk(Protocol):
         """The whole fleet as the store shows it; `known` is taken over while its generation is the present one."""
 
     def place(self, order: Order) -> str:
-        """Leave an order for the acting scaler; returns its id."""
+        """Leave an order for the acting scaler; returns its id, which comes after the last order carried out."""
 
     def history(self, after: str, *, wait_s: float) -> Sequence[tuple[str, Happening]]:
-        """Happenings after that id, oldest first; waits up to `wait_s` for the first of them."""
+        """Happenings after that id, oldest first; waits up to `wait_s` for the first of them.
+
+        Where the store lost its newest lines and its clock went back, ids begin again before `after`: whoever reads on
+        goes by the last id that it got, and has a desk of its own.
+        """

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import redis
 
-from fleet.errors import StoreUnavailableError
 from fleet.registry import Status, entry_order
 from fleet.store.connection import close, reaching, wrong_type
 from fleet.store.definitions import read_releases
-from fleet.store.fields import number, order_fields, read_happening, read_summary, stream_id, text
+from fleet.store.fields import number, order_fields, read_summary, stream_id, text, to_milliseconds
+from fleet.store.history import HistoryReader
 from fleet.store.keys import Keys
 from fleet.store.sightings import SightingReader
 from fleet.store.snapshots import SnapshotReader
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from fleet.registry import Happening, Order, Snapshot
 
 ORDERS_KEPT = 1000
-# A blocking read is cut into pieces that end before the socket's own timeout.
-PIECE_S = 0.5
-# More than the history keeps.
-TOLD = 12_000
 
 
 @dataclass(slots=True)
@@ -39,10 +34,11 @@ class RedisDesk:
     keys: Keys
     snapshots: SnapshotReader
     _sightings: SightingReader = field(init=False)
-    _told: dict[str, int] = field(default_factory=dict)
+    _history: HistoryReader = field(init=False)
 
     def __post_init__(self) -> None:
         self._sightings = SightingReader(self.client, self.keys, strays=True)
+        self._history = HistoryReader(self.client, self.shown, self.keys)
 
     def status(self, known: Snapshot | None = None) -> Status:
         """The whole fleet as the store shows it; `known` is taken over while its generation is the present one."""
@@ -102,7 +98,7 @@ class RedisDesk:
             pipeline.execute_command("TIME")
             last, time = pipeline.execute(raise_on_error=False)
             carried_out = "" if wrong_type(last) or wrong_type(time) else stream_id(last[0])
-            if carried_out and entry_order(carried_out) >= (_milliseconds(time),):
+            if carried_out and entry_order(carried_out) >= (to_milliseconds(time),):
                 milliseconds, sequence = entry_order(carried_out)
                 with suppress(redis.ResponseError):  # the stream is further than that
                     return self._placed(order, f"{milliseconds}-{sequence + 1}")
@@ -116,77 +112,15 @@ class RedisDesk:
         return text(placed)
 
     def history(self, after: str, *, wait_s: float) -> Sequence[tuple[str, Happening]]:
-        """Happenings after that id, oldest first; waits up to `wait_s` for the first of them.
-
-        Where the server lost its newest data and its clock went back, ids begin again before `after`: what comes after
-        the last that this desk has told of, and that is still there, is new, and who reads on goes by its ids.
-        """
+        """Happenings after that id, oldest first; waits up to `wait_s` for the first of them."""
         if after and not stream_id(after):
             raise ValueError(f"history: an id looks like 1700000000000-0, was {after[:80]!r}")
         with reaching(self.shown):
-            if after and not self._told:
-                self._tell(self._back(after)[::-1])  # who reads on from there has read these
-            for _ in range(max(1, math.ceil(wait_s / PIECE_S))):
-                found = self._history(after or "0-0", min(wait_s, PIECE_S))
-                if found:
-                    return found
-        return ()
-
-    def _history(self, after: str, wait_s: float) -> Sequence[tuple[str, Happening]]:
-        # BLOCK 0 would wait for ever.
-        block = ("BLOCK", max(1, int(wait_s * 1000))) if wait_s > 0 else ()
-        pipeline = self.client.pipeline(transaction=False)
-        pipeline.execute_command("XREAD", *block, "STREAMS", self.keys.events, after)
-        pipeline.execute_command("TIME")
-        reply, time = pipeline.execute(raise_on_error=False)
-        if wrong_type(reply) or wrong_type(time):
-            raise StoreUnavailableError(
-                f"Redis at {self.shown}: {self.keys.events} must be a stream, is something else"
-            )
-        found = _read(reply)
-        if not found and entry_order(after) > (_milliseconds(time),):
-            found = self._begun_again(after)
-        self._tell(found)
-        return found
-
-    def _begun_again(self, after: str) -> tuple[tuple[str, Happening], ...]:
-        """What is new in a history that goes on before `after`, as the server's clock does."""
-        newest = self._back("+", "COUNT", 1)
-        if after not in self._told or not newest or entry_order(newest[0][0]) >= entry_order(after):
-            return ()
-        if self._is_told(*newest[0]):
-            return ()
-        whole = self._back("+")[::-1]
-        told = [at for at, entry in enumerate(whole) if self._is_told(*entry)]
-        return whole[told[-1] + 1 :] if told else whole
-
-    def _back(self, first: str, *count: str | int) -> tuple[tuple[str, Happening], ...]:
-        pipeline = self.client.pipeline(transaction=False)
-        pipeline.execute_command("XREVRANGE", self.keys.events, first, "-", *count)
-        [reply] = pipeline.execute(raise_on_error=False)
-        return () if wrong_type(reply) else tuple((text(entry), read_happening(entry, one)) for entry, one in reply)
-
-    def _tell(self, found: Sequence[tuple[str, Happening]]) -> None:
-        self._told.update((entry_id, hash(one)) for entry_id, one in found)
-        if len(self._told) > TOLD:
-            self._told = dict([*self._told.items()][-TOLD:])
-
-    def _is_told(self, entry_id: str, happening: Happening) -> bool:
-        return self._told.get(entry_id) == hash(happening)
+            return self._history.after(after, wait_s)
 
     def close(self) -> None:
         """Let the connections go."""
         close(self.client)
-
-
-def _read(reply: Any) -> tuple[tuple[str, Happening], ...]:  # noqa: ANN401  # a reply as the client parses it
-    streams: list[Any] = list(reply.items()) if isinstance(reply, dict) else reply or []
-    return tuple((text(entry_id), read_happening(entry_id, one)) for _, entries in streams for entry_id, one in entries)
-
-
-def _milliseconds(time: tuple[int, int]) -> int:
-    seconds, micros = time
-    return seconds * 1000 + micros // 1000
 
 
 def _ages(scalers: Any, time: Any) -> tuple[tuple[str, float], ...]:  # noqa: ANN401  # replies as the client parses them

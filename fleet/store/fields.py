@@ -26,6 +26,7 @@ STREAM_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 COUNT_LIMIT = 10_001
 
 LONGEST_REASON = 300
+EVENTS_KEPT = 10_000
 EVENT_FIELDS = ("at", "kind", "subject", "before", "after", "reasons")
 
 
@@ -129,6 +130,12 @@ def stream_id(value: object) -> str:
     """A stream entry's id, two whole numbers of 64 bits, or "" where the value is none."""
     found = STREAM_ID.fullmatch(text(value))
     return found[0] if found and all(int(part) < 2**64 for part in found.groups()) else ""
+
+
+def to_milliseconds(time: tuple[int, int]) -> int:
+    """A server's TIME in whole milliseconds, as the ids of its streams begin."""
+    seconds, micros = time
+    return seconds * 1000 + micros // 1000
 
 
 def happening_fields(happenings: Sequence[Happening]) -> list[str]:

@@ -20,6 +20,7 @@ from fleet.store.definitions import read_releases, release_fields
 from fleet.store.fields import (
     COUNT_LIMIT,
     EVENT_FIELDS,
+    EVENTS_KEPT,
     SERIAL_LIMIT,
     happening_fields,
     number,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from fleet.registry import Change, Happening
 
 SCALERS_KEPT_S = 3600
-EVENTS_KEPT = 10_000
 # Of what a stranger overwrote, so much is named.
 SHOWN = 5
 EVENT_WIDTH = 2 * len(EVENT_FIELDS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleet.registry import Happening, Order, OrderKind
+from fleet.store import history
 from fleet.store.fields import happening_fields
 from fleet.store.opening import open_desk
 
@@ -81,10 +82,32 @@ def test_who_goes_on_from_an_earlier_life_reads_nothing_twice(desk: RedisDesk, s
         assert ("4000000001000-1", [NEW]) == told(later, "4000000002000-0")
 
 
-def test_an_older_copy_is_no_news_where_the_clock_is_right(desk: RedisDesk) -> None:
-    seen = lose(desk, "1000-0", "2000-0")
-    add(desk, "1500-0", NEW)
+def test_who_begins_in_an_emptied_history_before_its_place_reads_all_that_is_new(desk: RedisDesk) -> None:
+    seen = "4000000002000-0"
     assert (seen, []) == told(desk, seen)
+    add(desk, "4000000001000-0", NEW)
+    assert ("4000000001000-0", [NEW]) == told(desk, seen)
+    add(desk, "4000000001000-1", LATER)
+    assert ("4000000001000-1", [LATER]) == told(desk, "4000000001000-0")
+
+
+@pytest.mark.parametrize(("entry_id", "news"), [("1500-0", [NEW]), ("500-0", [])], ids=["new", "of an older copy"])
+def test_where_the_clock_is_right_again_only_what_comes_between_others_that_were_told_is_new(
+    desk: RedisDesk, entry_id: str, news: list[Happening]
+) -> None:
+    seen = lose(desk, "1000-0", "2000-0")
+    add(desk, entry_id, NEW)
+    assert (entry_id if news else seen, news) == told(desk, seen)
+
+
+def test_what_was_told_is_known_no_longer_than_it_can_come_again(
+    desk: RedisDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "KNOWN", 2)
+    for at, one in enumerate((OLD, LOST, NEW)):
+        add(desk, f"{at + 1}-0", one)
+    assert [OLD, LOST, NEW] == told(desk, "")[1]
+    assert ["2-0", "3-0"] == list(desk._history._told)
 
 
 def test_an_order_comes_after_the_last_one_that_was_carried_out_though_that_was_lost_and_the_clock_went_back(
