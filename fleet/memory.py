@@ -13,6 +13,7 @@ from fleet.errors import RefusedError, StoreUnavailableError
 from fleet.registry import (
     LEASE_TTL_S,
     PROXY_TTL_S,
+    REPORTED_LIMIT,
     Change,
     Happening,
     Lease,
@@ -109,7 +110,7 @@ class MemoryStore:
         stored = self._fenced(lease)
         reported = (reading.generation for since, reading in stored.readings.values() if self._lives(since))
         previous = stored.snapshot.generation if stored.snapshot else 0
-        generation = self._following(max([previous, change.after, *reported]))
+        generation = self._following(max([previous, change.after, *filter(REPORTED_LIMIT.__gt__, reported)]))
         stored.snapshot = Snapshot(generation, dict(change.backends))
         stored.serial = max(stored.serial, change.serial)
         stored.summary = change.summary

@@ -14,6 +14,8 @@ from fleet.release import Releases
 # A holder that does not renew for so long has lost the lease; a proxy that does not report for so long is silent.
 LEASE_TTL_S = 4.0
 PROXY_TTL_S = 5.0
+# A generation is a time in ms, or a little more. A proxy may report a later one than this; nobody counts on from it.
+REPORTED_LIMIT = 10**14
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,10 @@ class Change:
 
 
 def entry_order(entry: str) -> tuple[int, ...]:
-    """The id of an order or of a line of the history, in an order that sorts; "" comes before all."""
+    """The id of an order or of a line of the history, in an order that sorts; "" comes before all.
+
+    A part that is no number does not count.
+    """
     return tuple(int(part) for part in entry.split("-") if part.isdigit())
 
 

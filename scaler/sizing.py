@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleet.meter import observe
-from fleet.registry import PROXY_TTL_S
+from fleet.registry import PROXY_TTL_S, REPORTED_LIMIT
 from scaler.messages import Forget, Remember
 from scaler.policy import Observation, recommend
 from scaler.state import Proxy
@@ -45,7 +45,8 @@ def see(turn: Turn, sighting: Sighting) -> None:
         elif turn.acting:
             turn.effects.append(Forget(name))
             turn.tell("proxy", name, "missing", "forgotten", f"silent for {turn.now - since:.0f} s")
-    applied = max([turn.state.applied, *[reading.generation for reading in sighting.readings]])
+    reported = [reading.generation for reading in sighting.readings if reading.generation < REPORTED_LIMIT]
+    applied = max([turn.state.applied, *reported])
     vanished = _vanished(turn, listed)
     turn.set(window=window, load=load, proxies=proxies, applied=applied, vanished=vanished, seen_at=turn.now)
     if bereft:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # A double, Lua's only number, holds whole numbers below this exactly. The other limits are those of common.lua.
 LIMIT = 10**15
 STORED_LIMIT = 2 * 10**14
-REPORTED_LIMIT = 10**14
 SERIAL_LIMIT = 10**12
 STREAM_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 # Above the largest `max` that the settings take.

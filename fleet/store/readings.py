@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import from_json  # in half of json's time
 
 from fleet.registry import BackendCounters, Outcomes, ProxyReading
-from fleet.store.fields import LIMIT, REPORTED_LIMIT, flat, number, text
+from fleet.store.fields import LIMIT, STORED_LIMIT, flat, number, text
 
 COUNTERS = ("arrivals", "completions", "refused", "errors_4xx", "errors_5xx", "in_flight", "held")
 READING_FIELDS = ("series", "uptime_ms", "generation", *COUNTERS, "outlives_agent", "leaving")
@@ -56,9 +56,9 @@ def read_reading(proxy: str, values: Sequence[object]) -> ProxyReading:
         if read is None:
             raise ValueError(_absurd(proxy, name, value))
         numbers[name] = read
-    applied = number(generation, REPORTED_LIMIT)
+    applied = number(generation, STORED_LIMIT)
     if applied is None:
-        raise ValueError(_absurd(proxy, "generation", generation, REPORTED_LIMIT))
+        raise ValueError(_absurd(proxy, "generation", generation, STORED_LIMIT))
     if not isinstance(series, bytes) or not 0 < len(series) <= MAX_SERIES:
         raise ValueError(f"proxy {proxy}: series must be a short text, was {text(series)[:80]!r}")
     return ProxyReading(

@@ -173,6 +173,17 @@ def test_a_generation_is_above_the_last_one_that_the_scaler_knows_of(store: Stor
     assert ahead + 2 == store.scaler.publish(lease, replace(change(1), after=ahead - 5))
 
 
+async def test_what_no_generation_can_be_is_counted_on_from_once_and_leaves_every_proxy_believed(store: Store) -> None:
+    lease = store.scaler.acquire("a")
+    assert lease is not None
+    await store.board.report(reading("evil", generation=10**14 - 1))
+    assert 10**14 == store.scaler.publish(lease, change(1))
+    for generation in (10**14, 2 * 10**14 - 1):
+        await store.board.report(reading("good", generation=generation))
+        assert () == store.scaler.sight(detail=False).faults
+    assert 10**14 + 1 == store.scaler.publish(lease, change(2))
+
+
 def test_the_serial_never_goes_back(store: Store) -> None:
     lease = store.scaler.acquire("a")
     assert lease is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fleet.backend import Phase
 from fleet.registry import Order, OrderKind
 from scaler.messages import Ordered, Publish, Published, Unpublished
@@ -20,13 +22,16 @@ def drains() -> Machine:
     return machine
 
 
-def test_a_generation_comes_after_all_that_a_proxy_showed_and_that_this_scaler_published() -> None:
+@pytest.mark.parametrize(("stored", "after"), [(5, 9), (15, 15)])
+def test_a_generation_comes_after_all_that_a_proxy_showed_that_was_stored_and_that_this_scaler_published(
+    stored: int, after: int
+) -> None:
     machine = Machine()
     machine.tick(reading(generation=9))
     machine.tick(silent=("p",))
     machine.elect()
-    machine.adopt(found("web1"), memory=remembered("web1", generation=5, desired=1))
-    assert 9 == machine.change().after
+    machine.adopt(found("web1"), memory=remembered("web1", generation=stored, desired=1))
+    assert after == machine.change().after
     machine.publish()
     machine.take(Ordered(machine.now, Order(OrderKind.SCALE, 2, "1-1")))
     assert machine.generation == machine.change().after
@@ -52,6 +57,15 @@ def test_a_proxy_that_goes_by_a_later_generation_has_not_applied_ours() -> None:
     assert ("draining", []) == (machine.phases()["web2"], machine.emitted(Publish))
     machine.tick(reading(generation=26))
     assert "stopping" == machine.phases()["web2"]
+
+
+def test_what_no_generation_can_be_is_not_counted_on_from() -> None:
+    machine = serving(1)
+    machine.tick(reading(generation=machine.generation))
+    machine.tick(reading(generation=10**14))
+    assert ([], machine.generation) == (machine.emitted(Publish), machine.state.applied)
+    machine.tick(reading(generation=10**14 - 1))
+    assert 10**14 - 1 == machine.change().after
 
 
 def test_a_later_generation_than_ours_may_be_our_own_whose_answer_came_too_late() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         ("in_flight", "many", "in_flight must be a whole number below 1e+15, was 'many'"),
         ("held", "1" * 40, "held must be a whole number below 1e+15, was '" + "1" * 40 + "'"),
         ("uptime_ms", "1.5", "uptime_ms must be a whole number below 1e+15, was '1.5'"),
-        ("generation", "9" * 15, "generation must be a whole number below 1e+14, was '" + "9" * 15 + "'"),
+        ("generation", "9" * 15, "generation must be a whole number below 2e+14, was '" + "9" * 15 + "'"),
         ("series", "", "series must be a short text, was ''"),
         ("leaving", "", "leaving must be requests by backend, was ''"),
         ("leaving", "[]", "leaving must be requests by backend, was '[]'"),
