@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.live
 
 
+def once_each(log: str, lost: str, found: str) -> bool:
+    """Whether each loss and its end was said once, in turn: a busy machine may have had short ones of its own."""
+    told = [lost in line for line in log.splitlines() if lost in line or found in line]
+    return told == [True, False] * (len(told) // 2) != []
+
+
 @pytest.fixture
 def own() -> Iterator[EmbeddedValkey]:
     """A server that the test may kill."""
@@ -49,8 +55,7 @@ async def test_requests_go_on_while_redis_is_dead_and_the_proxy_reports_again_af
             await running.serve(two)
             async with client(running.port) as connection:
                 assert (await connection.ask("/")).body == b"production2"
-            assert running.log().count("going on with generation") == 1
-            assert running.log().count("answers again") == 1
+            assert once_each(running.log(), "going on with generation", "answers again")
 
 
 async def test_an_emptied_redis_is_no_data_and_not_an_empty_fleet(own: EmbeddedValkey, tmp_path: Path) -> None:
