@@ -75,6 +75,7 @@ async def test_a_proxy_is_told_each_new_generation(store: Store) -> None:
     told = asyncio.ensure_future(anext(changes))
     published = []
     while not told.done():
+        assert store.scaler.renew(lease)
         published.append(store.scaler.publish(lease, change(1)))
         await asyncio.wait([told], timeout=0.02)
     assert told.result() in published
@@ -95,7 +96,7 @@ async def test_a_held_request_and_an_order_wake_the_scaler(store: Store) -> None
     while await asyncio.to_thread(woken.acquire, timeout=0.1):
         pass
     store.desk.place(Order(OrderKind.AUTO))
-    assert await asyncio.to_thread(woken.acquire, timeout=5)
+    assert await asyncio.to_thread(woken.acquire, timeout=20)
     store.scaler.close()
-    assert await asyncio.to_thread(ended.wait, 1)
+    assert await asyncio.to_thread(ended.wait, 20)
     thread.join()

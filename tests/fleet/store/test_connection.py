@@ -88,7 +88,8 @@ def test_a_server_that_never_answers_is_given_up_soon(call: Callable[[Settings],
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError, match="unreachable: Timeout"):
             call(load(None, redis_url=f"redis://127.0.0.1:{port}"))
-        assert time.monotonic() - began < 2.5
+        # It waits for a second, once; the rest is room for a busy machine.
+        assert time.monotonic() - began < 5.0
 
 
 @pytest.mark.parametrize(
@@ -251,7 +252,7 @@ async def test_listeners_end_when_the_server_does(tmp_path: Path) -> None:
         server.stop()
         with pytest.raises(StoreUnavailableError):
             await told
-        await asyncio.to_thread(thread.join, 5)
+        await asyncio.to_thread(thread.join, 20)
         assert 1 == len(ended)
         registry.close()
         desk.close()
