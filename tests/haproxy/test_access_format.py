@@ -72,7 +72,7 @@ async def raw(plane: Rig, request: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", plane.port)
     writer.write(request)
     try:
-        await asyncio.wait_for(reader.read(), 5)
+        await asyncio.wait_for(reader.read(), 30)
     finally:
         writer.close()
 

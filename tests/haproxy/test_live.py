@@ -71,7 +71,7 @@ async def test_a_request_to_an_empty_fleet_is_held_and_wakes_the_scaler(
         reader, writer = await asyncio.open_connection("127.0.0.1", plane.port)
         body = "Content-Length: 5\r\n\r\nhello" if method == "POST" else "\r\n"
         writer.write(f"{method} / HTTP/1.1\r\nHost: x\r\n{body}".encode())
-        await asyncio.wait_for(woken, 5)
+        await asyncio.wait_for(woken, 30)
         reading = plane.reading()
         assert reading is not None
         assert 1 == reading.held

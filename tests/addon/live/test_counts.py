@@ -110,7 +110,7 @@ async def test_a_websocket_is_in_flight_until_it_is_closed(plane: Proxy) -> None
     async with one_backend(plane) as (_, _, before), aiohttp.ClientSession() as session:
         async with session.ws_connect(f"http://127.0.0.1:{plane.port}/socket") as socket:
             await socket.send_str("hello")
-            assert (await socket.receive(5)).data == "hello"
+            assert (await socket.receive(30)).data == "hello"
             during = await plane.until(lambda reading: reading.in_flight == 1)
             assert during.completions == before.completions
         assert await ended(plane, before) == (1, 0, 0)
