@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from fleet.memory import MemoryStore
-from fleet.registry import Happening, Lease, Order, OrderKind
+from fleet.registry import Happening, Lease, Order, OrderKind, Summary
 from stoker.deploy import FAILED, INTERRUPTED, NOBODY, run_deploy
 
 if TYPE_CHECKING:
@@ -55,6 +55,13 @@ def test_it_follows_its_order_to_the_end(capsys: pytest.CaptureFixture[str]) -> 
     assert ["deploy shop:2", "deploy shop:2", "shop6", "deploy shop:2"] == [
         word.partition(" asked")[0] for word in words
     ]
+
+
+def test_it_hears_of_an_order_that_comes_after_what_the_stores_clock_says() -> None:
+    fleet = Fleet(asked, deploy("begun", "a to b"), deploy("done", "5 serve b"))
+    fleet.store.summarise(fleet.lease, Summary("UP", 1, last_order="4000000-1"))
+    assert 0 == fleet.run()
+    assert "4000000-2" == fleet.store.orders("")[-1].id
 
 
 def test_one_that_fails_gives_its_reason_with_the_last_words_of_its_instance(

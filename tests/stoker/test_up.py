@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stoker.up import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, STEADY_S, Kept
+from fleet.memory import MemoryStore
+from fleet.registry import Happening
+from fleet.settings import Settings
+from stoker.signals import Signals
+from stoker.up import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, STEADY_S, Kept, Supervisor
 from tests.stoker.fleets import Fleet, fleet
 from tests.valkey import folder, free_port
 
@@ -53,6 +57,28 @@ def test_a_part_that_was_steady_is_started_again_soon() -> None:
         part.back_off(now=float(moment))
     part.started_at = 100.0
     assert FIRST_BACKOFF_S == part.back_off(now=100.0 + STEADY_S + 1)
+
+
+def test_the_history_goes_on_by_what_one_desk_has_told_though_the_store_was_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, opened, said = MemoryStore(lambda: 100.0), list[Settings](), list[str]()
+    lease = store.acquire("one")
+    assert lease is not None
+
+    def open_desk(settings: Settings) -> MemoryStore:
+        opened.append(settings)
+        return store
+
+    monkeypatch.setattr("stoker.up.open_desk", open_desk)
+    with Signals() as signals:
+        supervisor = Supervisor(Settings(), said.append, signals, [])
+        for subject, outage in (("a", None), ("b", "gone"), ("c", None)):
+            store.outage = None
+            store.record(lease, [Happening(1.0, "fault", subject, "", "begins")])
+            store.outage = outage
+            supervisor._tell_history()
+    assert (["a", "b", "c"], 1) == ([line.split()[2] for line in said], len(opened))
 
 
 class TestLive:
