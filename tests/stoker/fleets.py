@@ -95,14 +95,25 @@ class Fleet:
         return subprocess.run(self.argv(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
     def status(self) -> dict[str, Any]:
-        """`stoker status --json`; without a state where nothing answers yet."""
-        result = self.run("status", "--json")
-        found: dict[str, Any] = json.loads(result.stdout) if result.returncode == 0 else {"state": None}
+        """`stoker status --json`."""
+        found: dict[str, Any] = json.loads(self.told("status", "--json"))
         return found
 
     def events(self) -> list[dict[str, Any]]:
         """`stoker events --json`."""
-        return [json.loads(line) for line in self.run("events", "--json", "--last", "1000").stdout.splitlines()]
+        return [json.loads(line) for line in self.told("events", "--json", "--last", "1000").splitlines()]
+
+    def told(self, *words: str) -> str:
+        """What a command prints, asked until it is answered: a store may be started, or stand still."""
+        answers: list[str] = []
+
+        def asked() -> bool:
+            result = self.run(*words)
+            answers.extend([result.stdout] if result.returncode == 0 else [])
+            return bool(answers)
+
+        self.until(asked)
+        return answers[0]
 
     def until(self, true: Callable[[], bool]) -> None:
         """Wait until it is true, each rest as long as a look; fails with what `stoker up` said where it never is."""
