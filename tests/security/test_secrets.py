@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +50,13 @@ def command_lines() -> dict[str, bytes]:
 
 def files_under(path: Path) -> dict[str, bytes]:
     """Logs, traces, snapshots, notes: everything but what the user wrote."""
-    written = {"stoker.toml", "app.env"}
-    return {str(each): each.read_bytes() for each in path.rglob("*") if each.is_file() and each.name not in written}
+    written, found = {"stoker.toml", "app.env"}, {}
+    for each in path.rglob("*"):
+        if each.is_file() and each.name not in written:
+            # What is written beside a file, to take its place, is gone the next moment.
+            with suppress(FileNotFoundError):
+                found[str(each)] = each.read_bytes()
+    return found
 
 
 def stored(server: redis.Redis) -> dict[str, bytes]:
