@@ -74,7 +74,7 @@ async def test_haproxy_that_is_killed_starts_with_the_slots_it_had(
         assert plane.haproxy is not None
         worker = await plane.worker()
         os.kill(worker if who == "worker" else plane.haproxy.pid, signal.SIGKILL)
-        await asyncio.to_thread(plane.haproxy.wait, 10)
+        await asyncio.to_thread(plane.haproxy.wait, 40)
         plane.stop_agent(signal.SIGKILL)
         await until(lambda: not Path(f"/proc/{worker}").exists(), "the worker is gone")
         await plane.start_haproxy()
@@ -152,7 +152,7 @@ async def test_a_second_agent_is_refused(valkey: EmbeddedValkey, fleet_name: str
         plane.start_agent()
         second, plane.agent = plane.agent, first
         assert second is not None
-        assert 1 == await asyncio.to_thread(second.wait, 10)
+        assert 1 == await asyncio.to_thread(second.wait, 40)
         assert "another agent runs for this HAProxy" in plane.log()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from haproxy.metrics import _by_kind
 from tests.addon.backends import backend
-from tests.haproxy.rig import Client, on_both, rig
+from tests.haproxy.rig import STEP_S, Client, on_both, rig
 from tests.scrape import Scrape, ask
 from tests.valkey import free_port
 
@@ -32,8 +32,14 @@ async def test_a_scrape_tells_what_passed(
         assert 200 == (await client.get())[0]
         assert 500 == (await client.get("/bad"))[0]
         client.close()
-        await plane.sees(lambda reading: _arrived(reading.backends) == 2, "both requests are counted")
-        scraped = await asyncio.to_thread(Scrape, port)
+        await plane.sees(
+            lambda reading: (_arrived(reading.backends), reading.completions, reading.errors_5xx) == (2, 2, 1),
+            "both requests are counted",
+        )
+        # The agent hears of a crash by another way than by looking.
+        async with asyncio.timeout(30):
+            while not (scraped := await asyncio.to_thread(Scrape, port)).value("stoker_proxy_crashes_total"):  # noqa: ASYNC110  # only a scrape tells
+                await asyncio.sleep(STEP_S)
         assert (200, f"ready: generation {generation} is applied\n") == await asyncio.to_thread(ask, port, "/readyz")
         assert (200, "the loop turns\n") == await asyncio.to_thread(ask, port, "/healthz")
     assert 2 == scraped.value("stoker_proxy_requests_total", fleet=fleet_name)

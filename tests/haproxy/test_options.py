@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.addon.backends import backend
-from tests.haproxy.rig import Client, Rig, on_both, rig
+from tests.haproxy.rig import Client, Rig, on_both, rig, until
 from tests.valkey import folder
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ async def test_an_instance_gets_no_more_at_once_than_it_may_and_those_that_were_
         await plane.sees(
             lambda seen: [2] == [each.in_flight for each in (seen.backends or {}).values()], "two are there"
         )
-        assert 2 == len(one.asked)
+        await until(lambda: 2 == len(one.asked), "no more and no fewer have arrived")
         one.go.set()
         assert [(200, b"production1")] * 6 == await asyncio.gather(*clients)
         await plane.sees(lambda seen: (seen.arrivals, seen.in_flight) == (6, 0), "every request counted")

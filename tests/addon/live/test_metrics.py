@@ -76,6 +76,8 @@ async def test_a_port_in_use_is_said_and_requests_pass(
         async with backend("production1") as one, client(two.port) as connection:
             await two.serve(one)
             assert 200 == (await connection.ask("/")).status
+        # Who reports has begun to listen, or said why not.
+        await first.until(lambda _: True)
         said = [line for log in (first.log(), two.log()) for line in log.splitlines() if "no metrics" in line]
     assert 1 == len(said)
     assert (
