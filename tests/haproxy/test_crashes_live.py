@@ -13,6 +13,7 @@ import pytest
 from fleet.backend import Backend, Phase
 from fleet.crash import NO_TOKEN, Crash, Symptom
 from fleet.store.opening import open_crash_desk
+from tests.doors import patient
 from tests.haproxy.crashing_app import TOKEN, CrashingApp, crashing_app
 from tests.haproxy.rig import Client, Rig, on_both, rig, until
 
@@ -55,7 +56,7 @@ async def ask(plane: Rig, path: str, *headers: str) -> bytes:
 
 async def listed(plane: Rig, holds: Callable[[tuple[Crash, ...]], bool], within_s: float = 40.0) -> tuple[Crash, ...]:
     """The crashes, once it holds of them."""
-    desk, began = open_crash_desk(plane.settings), monotonic()
+    desk, began = patient(open_crash_desk(plane.settings)), monotonic()
     try:
         while True:
             looked = monotonic()

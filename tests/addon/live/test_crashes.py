@@ -20,6 +20,7 @@ from tests.addon.backends import backend
 from tests.addon.crash_app import CrashApp, crash_app
 from tests.addon.live.test_store_loss import once_each
 from tests.addon.rig import client, proxy
+from tests.doors import patient
 from tests.valkey import folder, free_port
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def settings(valkey: EmbeddedValkey, fleet_name: str, tmp_path: Path) -> Setting
 
 @pytest.fixture
 def desk(settings: Settings) -> Iterator[RedisCrashDesk]:
-    opened = open_crash_desk(settings)
+    opened = patient(open_crash_desk(settings))
     yield opened
     opened.close()
 
@@ -193,7 +194,7 @@ async def test_crashes_while_redis_is_gone_are_written_down_when_it_is_back(tmp_
                 await ask(running, *["/crash"] * 12)
                 own.stop()
                 own.start()
-                desk = open_crash_desk(settings)
+                desk = patient(open_crash_desk(settings))
                 try:
                     crashes = await listed(desk, settled(12))
                 finally:
