@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.registry import Happening
+from fleet.store.fields import EVENTS_KEPT
 from fleet.store.opening import open_registry
-from fleet.store.scaler_side import EVENTS_KEPT
 from stoker.demo.client import Kind
 from tests.chaos.live.load import MIX, Load
 from tests.chaos.live.part import until
