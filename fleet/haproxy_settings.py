@@ -52,7 +52,12 @@ class HaproxySettings(Section):
     observe: Literal["connections", "answers", "none"] = Field(
         "connections", description="Which errors of real requests put an instance out until a check passes."
     )
-    observe_errors: int = Field(10, ge=1, le=10_000, description="So many observed errors in a row put it out.")
+    observe_errors: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="So many observed errors in a row put it out; none: 3 connections, 10 answers.",
+    )
     connect_timeout_s: Positive = Field(2.0, description="To an instance that does not accept.")
     request_timeout_s: Positive = Field(5.0, description="A client may take this to send a request's head.")
     client_timeout_s: Positive = Field(60.0, description="Silence of a client; must exceed proxy.hold_s.")

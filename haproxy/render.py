@@ -43,7 +43,8 @@ KEYWORDS = frozenset(
 FEWEST_RETRIES = 3
 # HAProxy waits so long, or the connect timeout if that is less, before it tries the only server again.
 RETRY_S = 1.0
-CHECKS = {"connections": "layer4", "answers": "layer7"}
+# With how many errors in a row put an instance out: each connection to a dead one is a try that a request has no more.
+OBSERVED = {"connections": ("layer4", 3), "answers": ("layer7", 10)}
 BALANCE = {"round_robin": "roundrobin", "least_in_flight": "leastconn"}
 
 _environment = Environment(  # noqa: S701  # HAProxy's configuration is no HTML; every value is checked instead
@@ -190,7 +191,8 @@ def _server_options(settings: Settings) -> str:
         if own.slow_start_s:
             words.append(f"slowstart {_duration(own.slow_start_s)}")
         if own.observe != "none":
-            words.append(f"observe {CHECKS[own.observe]} error-limit {own.observe_errors} on-error mark-down")
+            layer, errors = OBSERVED[own.observe]
+            words.append(f"observe {layer} error-limit {own.observe_errors or errors} on-error mark-down")
     return " ".join(words)
 
 
