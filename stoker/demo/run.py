@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.live import Live
 
+from fleet.backend import Phase
 from fleet.clock import Clock
 from fleet.errors import StoreUnavailableError
 from fleet.store.desk import RedisDesk
@@ -120,5 +121,6 @@ async def serving_desk(found: Stage) -> RedisDesk:
                 await asyncio.sleep(LOOK_S)
     except TimeoutError as error:
         lines = found.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        said = lines[-1] if lines else "stoker up said nothing"
+        failed = [line for line in lines if f" -> {Phase.FAILED} " in line]
+        said = [*lines, *failed][-1] if lines else "stoker up said nothing"
         raise CommandError(f"demo: no instance serves after {SERVES_WITHIN_S:g} s; the last word: {said}") from error

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stoker.demo.run import serving_desk
+from stoker.demo.stage import Stage
+from stoker.errors import CommandError
 from tests.valkey import folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fleet.settings import Settings
     from tests.engine import Engine
 
 DEMO = [sys.executable, "-P", "-m", "stoker", "demo", "--seconds", "40"]
@@ -29,6 +33,19 @@ def demo(temporary: Path, *words: str, **variables: str) -> str:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+@pytest.mark.live
+async def test_where_none_serves_the_last_failure_is_told(
+    store_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stoker.demo.run.SERVES_WITHIN_S", 0.5)
+    log = tmp_path / "log"
+    log.write_text("shop1  warming -> failed  (exit code 3)\nshop1  failed -> gone  (stopped and removed)\n")
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as up:
+        with pytest.raises(CommandError, match=r"no instance serves after 0\.5 s; the last word: shop1 .*exit code 3"):
+            await serving_desk(Stage(store_settings, up, log))
+        up.communicate()
 
 
 @pytest.mark.live
