@@ -42,7 +42,7 @@ async def test_where_none_serves_the_last_failure_is_told(
     monkeypatch.setattr("stoker.demo.run.SERVES_WITHIN_S", 0.5)
     log = tmp_path / "log"
     log.write_text("shop1  warming -> failed  (exit code 3)\nshop1  failed -> gone  (stopped and removed)\n")
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as up:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as up:  # noqa: ASYNC220  # does not wait
         with pytest.raises(CommandError, match=r"no instance serves after 0\.5 s; the last word: shop1 .*exit code 3"):
             await serving_desk(Stage(store_settings, up, log))
         up.communicate()
