@@ -104,7 +104,8 @@ def _content(actuator: str, fleet: str, folder: Path, instance: dict[str, Any]) 
         hand["inventory"] = str(_inventory(folder))
     return {
         "fleet": fleet,
-        "app": "shop",
+        # An engine knows each name once, of whatever fleet: instances of somebody's own shop may run on it.
+        "app": "shop" if actuator == "process" else f"shop-{fleet[-4:]}",
         "state_dir": str(folder),
         "policy": POLICY,
         "instance": instance or {"command": sample_command()},
