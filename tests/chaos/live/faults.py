@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fleet.errors import StoreUnavailableError
 from fleet.registry import Order, OrderKind
 from fleet.store.opening import open_desk
-from tests.chaos.live.part import until
+from tests.chaos.live.part import PATIENCE_S, until
 from tests.chaos.live.stage import Stage
 
 if TYPE_CHECKING:
@@ -183,7 +183,9 @@ class Faults:
 
     async def _proxy_restart(self, target: str, lasts_s: float, _: str) -> None:
         plane = self.stage.plane(target)
-        await plane.front.end(signal.SIGTERM if plane.kind == "mitmproxy" else signal.SIGUSR1)
+        # HAProxy waits for its clients' idle connections, which stay open for haproxy.keep_alive_timeout_s.
+        how = (signal.SIGTERM, PATIENCE_S) if plane.kind == "mitmproxy" else (signal.SIGUSR1, PATIENCE_S + 60.0)
+        await plane.front.end(*how)
         await asyncio.sleep(lasts_s)
         await self.stage.start_plane(plane)
 
